@@ -1,0 +1,51 @@
+# The front door. Every target does its own set-up; the second run of any of them builds nothing.
+
+SHELL := /bin/bash
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tapeline
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export PATH := $(CURDIR)/.venv/bin:$(PATH):$(HOME)/.cargo/bin:$(CACHE)/uv/bin
+CARGO := cargo
+MANIFEST := --manifest-path core/Cargo.toml
+
+.PHONY: help setup setup-test demo serve test check format bench wheel clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: ## what running needs: .venv/bin/tapeline
+	@scripts/setup.sh
+
+setup-test:
+	@scripts/setup.sh test
+
+demo: setup ## three callers, one recorded conference, checked second by second
+	@tapeline demo $(ARGS)
+
+serve: setup ## a node on 127.0.0.1:8080 and SIP on UDP 5060
+	@tapeline serve $(ARGS)
+
+test: setup-test ## everything that must hold
+	@scripts/test.sh
+
+check: setup-test ## lint, types, imports
+	ruff check src tests benchmarks
+	ruff format --check src tests benchmarks
+	mypy
+	lint-imports --no-logo
+	$(CARGO) fmt $(MANIFEST) --all --check
+	$(CARGO) clippy $(MANIFEST) --locked --all-targets --quiet -- -D warnings
+
+format: setup-test ## make the tree pass what check asks of its form
+	ruff check --fix src tests benchmarks
+	ruff format src tests benchmarks
+	$(CARGO) fmt $(MANIFEST) --all
+
+bench: setup-test ## figures: CPU per participant, set-up cost per call
+	@python benchmarks/run.py $(ARGS)
+
+wheel: setup ## an abi3 wheel in dist/
+	@MATURIN_PEP517_ARGS="--profile dist" uv build --quiet --wheel --out-dir dist
+	@ls -1 dist/*.whl
+
+clean: ## the virtual environment and the wheels; the build cache stays
+	rm -rf .venv dist

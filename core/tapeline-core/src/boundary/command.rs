@@ -1,0 +1,145 @@
+//! Commands from the control plane. Each carries an id that `command_done` or `command_failed` answers.
+
+use std::net::IpAddr;
+
+use crate::boundary::handle::{LegHandle, RecorderHandle, RoomHandle};
+use crate::record::spec::RecordingSpec;
+
+/// Chosen by the caller, unique while the command is open.
+pub type CommandId = u64;
+
+/// What the SIP thread does.
+#[derive(Debug)]
+pub enum SipCommand {
+    /// 180 Ringing.
+    Ring { leg: LegHandle },
+    /// 200 OK with our SDP; the leg's audio starts. Done when the 200 has left.
+    Answer { leg: LegHandle },
+    /// A final response of 300 to 699; the leg is gone afterwards.
+    Reject { leg: LegHandle, status: u16, reason: String },
+    /// BYE when answered, the fitting final response before.
+    HangUp { leg: LegHandle },
+    /// Who may call without digest, and how fast.
+    SetAccess { access: Access },
+    /// Refuse new INVITEs with 503 from now on (true), or take them again.
+    SetDraining { draining: bool },
+}
+
+/// Admission of SIP requests. A source outside `networks` gets 403.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Access {
+    /// Networks whose requests are accepted without digest.
+    pub networks: Vec<Network>,
+    /// New requests per second and source; 0: unlimited.
+    pub rate_per_source: u32,
+    /// Sources that the rate does not concern (loopback by default).
+    pub rate_exempt: Vec<Network>,
+    /// INVITEs answered with 2xx whose ACK has not come yet, at once, in all.
+    pub max_unacknowledged: u32,
+}
+
+/// An address block, `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    pub address: IpAddr,
+    pub prefix: u8,
+}
+
+impl Network {
+    /// `a.b.c.d/n` or a bare address.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address.parse().ok()?, Some(prefix.parse::<u8>().ok()?)),
+            None => (text.parse::<IpAddr>().ok()?, None),
+        };
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.unwrap_or(width);
+        (prefix <= width).then_some(Self { address, prefix })
+    }
+
+    pub fn contains(&self, other: IpAddr) -> bool {
+        match (self.address, canonical(other)) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+                u32::from(ours) & mask == u32::from(theirs) & mask
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+                u128::from(ours) & mask == u128::from(theirs) & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+/// An IPv4 address inside an IPv6 one counts as the IPv4 address.
+fn canonical(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(six) => six.to_ipv4_mapped().map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    }
+}
+
+/// What the media thread does, at the start of a tick and in the order given.
+#[derive(Debug)]
+pub enum RoomCommand {
+    CreateRoom {
+        room: RoomHandle,
+        rate_hz: u32,
+    },
+    /// Everyone in it goes back to the private room; its recorders finish (`room closed`).
+    CloseRoom {
+        room: RoomHandle,
+    },
+    /// Moves the leg from wherever it is.
+    Join {
+        leg: LegHandle,
+        room: RoomHandle,
+        muted: bool,
+        deaf: bool,
+    },
+    /// Back to the leg's private room.
+    Leave {
+        leg: LegHandle,
+    },
+    SetParticipant {
+        leg: LegHandle,
+        muted: Option<bool>,
+        deaf: Option<bool>,
+    },
+    StopRecording {
+        recorder: RecorderHandle,
+    },
+}
+
+/// Opens the file, then taps the room; done when armed.
+#[derive(Debug)]
+pub struct StartRecording {
+    pub recorder: RecorderHandle,
+    pub spec: RecordingSpec,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_hold_their_addresses() {
+        let cases = [
+            ("127.0.0.0/8", "127.9.9.9", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("0.0.0.0/0", "8.8.8.8", true),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.8", false),
+            ("fc00::/7", "fd12::1", true),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+        ];
+        for (network, address, inside) in cases {
+            let network = Network::parse(network).unwrap();
+            assert_eq!(network.contains(address.parse().unwrap()), inside, "{network:?} {address}");
+        }
+        for bad in ["", "10.0.0.0/33", "host", "10.0.0.0/"] {
+            assert_eq!(Network::parse(bad), None, "{bad}");
+        }
+    }
+}

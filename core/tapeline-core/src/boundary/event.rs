@@ -1,0 +1,179 @@
+//! What the core reports. Variants that the media thread sends hold no heap memory.
+
+use std::borrow::Cow;
+
+use crate::boundary::command::CommandId;
+use crate::boundary::handle::{LegHandle, RecorderHandle, RoomHandle};
+
+/// Why a leg ended, as SIP and RTP saw it; the control plane names its own cause when it asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The far end sent BYE.
+    RemoteBye,
+    /// The far end sent CANCEL before the answer.
+    RemoteCancel,
+    /// We sent BYE or a final response because a command said so.
+    Command,
+    /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4: 64*T1).
+    NoAck,
+    /// The far end did not answer our request, or its transport is gone.
+    Unreachable,
+    /// It rang for as long as a call may; we sent 480.
+    Unanswered,
+    /// A fault inside the core; counted as a caught panic too.
+    Fault,
+}
+
+impl EndedBy {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RemoteBye => "remote_bye",
+            Self::RemoteCancel => "remote_cancel",
+            Self::Command => "command",
+            Self::NoAck => "no_ack",
+            Self::Unreachable => "unreachable",
+            Self::Unanswered => "unanswered",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+/// Why a recorder stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    Command,
+    RoomClosed,
+    TimeLimit,
+    /// The writer could not go on (disk full, file gone); what was written stays.
+    WriterFailed,
+}
+
+impl FinishReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::RoomClosed => "room_closed",
+            Self::TimeLimit => "time_limit",
+            Self::WriterFailed => "writer_failed",
+        }
+    }
+}
+
+/// An INVITE that passed admission and has a codec in common with us.
+#[derive(Clone, Debug)]
+pub struct CallArrived {
+    pub leg: LegHandle,
+    /// User part of the request URI, percent-decoded.
+    pub called: String,
+    /// User part of From, percent-decoded; empty when there is none.
+    pub caller: String,
+    pub caller_name: String,
+    pub request_uri: String,
+    /// Address and port the request came from.
+    pub source: String,
+    pub sip_call_id: String,
+    /// `X-…` headers, name as sent, at most 32.
+    pub extra_headers: Vec<(String, String)>,
+}
+
+/// What a finished recording holds; sample counts are frames per channel.
+#[derive(Clone, Debug)]
+pub struct RecordingFinished {
+    pub recorder: RecorderHandle,
+    pub reason: FinishReason,
+    pub sample_count: u64,
+    pub rate_hz: u32,
+    pub channels: u8,
+    pub byte_count: u64,
+    /// SHA-256 of the finished file, lower-case hex. Empty, and both counts 0, when not even what was
+    /// written could be closed properly: then `repair` tells what is there.
+    pub sha256: String,
+    /// Wall clock of the first sample, microseconds since the epoch.
+    pub started_unix_us: i64,
+    /// Milliseconds of audio that are missing and stand as silence, by reason (`overflow`, `skipped ticks`, …).
+    pub missing_ms: Vec<(String, u64)>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Event {
+    CommandDone {
+        command: CommandId,
+    },
+    CommandFailed {
+        command: CommandId,
+        /// Static when the media thread says it: nothing is allocated on the tick.
+        reason: Cow<'static, str>,
+    },
+    CallArrived(Box<CallArrived>),
+    CallAnswered {
+        leg: LegHandle,
+    },
+    CallEnded {
+        leg: LegHandle,
+        by: EndedBy,
+        sip_status: u16,
+    },
+    ParticipantJoined {
+        leg: LegHandle,
+        room: RoomHandle,
+        unix_us: i64,
+    },
+    ParticipantLeft {
+        leg: LegHandle,
+        room: RoomHandle,
+        unix_us: i64,
+    },
+    RoomEmpty {
+        room: RoomHandle,
+    },
+    Digit {
+        leg: LegHandle,
+        /// ASCII: `0`-`9`, `*`, `#`, `A`-`D`.
+        digit: u8,
+        duration_ms: u32,
+    },
+    Talking {
+        leg: LegHandle,
+        is_talking: bool,
+    },
+    MediaTrouble {
+        leg: LegHandle,
+        kind: MediaTrouble,
+    },
+    /// The start has been applied; the tick of `unix_us` gave the first sample.
+    RecordingArmed {
+        recorder: RecorderHandle,
+        unix_us: i64,
+    },
+    /// Once a second while it runs; what has been made durable.
+    RecordingProgress {
+        recorder: RecorderHandle,
+        sample_count: u64,
+        byte_count: u64,
+    },
+    RecordingFinished(Box<RecordingFinished>),
+    RecorderTrouble {
+        recorder: RecorderHandle,
+        detail: String,
+    },
+    /// Sent before the ticks begin or from other threads, never on the tick.
+    CoreTrouble {
+        detail: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaTrouble {
+    /// No packet for 10 s; cleared by the next one.
+    NoPackets,
+    PacketsAgain,
+}
+
+impl MediaTrouble {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoPackets => "no_packets",
+            Self::PacketsAgain => "packets_again",
+        }
+    }
+}

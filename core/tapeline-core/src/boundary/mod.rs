@@ -1,0 +1,10 @@
+//! What goes in and out of the core: handles, commands, events, counters, and the core itself.
+
+pub mod command;
+pub mod core;
+pub mod counters;
+pub mod event;
+pub mod handle;
+mod ledger;
+pub mod sink;
+mod warnings;

@@ -1,0 +1,94 @@
+//! The way onto the media thread: a ring of commands that the tick empties at its start.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::boundary::command::{CommandId, RoomCommand};
+use crate::boundary::counters::LegStats;
+use crate::boundary::handle::LegHandle;
+use crate::record::tap::Tap;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    Pcmu,
+    Pcma,
+}
+
+/// Who may send (RFC 3264 §5.1), seen from us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    SendRecv,
+    SendOnly,
+    RecvOnly,
+    Inactive,
+}
+
+/// What offer and answer agreed on for one leg.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agreement {
+    /// Where the SDP says its audio comes from and goes to; symmetric RTP corrects it.
+    pub remote: SocketAddr,
+    pub codec: Codec,
+    pub payload_type: u8,
+    /// Payload type of telephone-event/8000, when agreed.
+    pub telephone_event: Option<u8>,
+    /// Packet time we send with, milliseconds.
+    pub packet_ms: u8,
+    pub direction: Direction,
+}
+
+/// A leg about to be heard; made off the tick.
+pub struct LegSetup {
+    pub leg: LegHandle,
+    pub rtp: UdpSocket,
+    pub rtcp: UdpSocket,
+    pub agreement: Agreement,
+    pub stats: Arc<LegStats>,
+}
+
+/// What the media thread does; each is applied at the start of a tick, in order.
+pub enum MediaCommand {
+    AddLeg(Box<LegSetup>),
+    /// A re-INVITE changed what was agreed.
+    ChangeLeg {
+        leg: LegHandle,
+        agreement: Box<Agreement>,
+    },
+    RemoveLeg {
+        leg: LegHandle,
+    },
+    /// A start whose file is open; `command` is answered when it is armed.
+    AddTap {
+        command: CommandId,
+        tap: Box<Tap>,
+    },
+    Room {
+        command: CommandId,
+        action: RoomCommand,
+    },
+    Stop,
+}
+
+/// The media thread has not emptied its ring: it hangs, or commands come faster than ticks can take them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MediaBusy;
+
+/// Producers share one ring under a lock that the media thread never takes.
+#[derive(Clone)]
+pub struct MediaHandle {
+    ring: Arc<Mutex<rtrb::Producer<MediaCommand>>>,
+}
+
+const RING_CAPACITY: usize = 16_384;
+
+impl MediaHandle {
+    pub fn new() -> (Self, rtrb::Consumer<MediaCommand>) {
+        let (producer, consumer) = rtrb::RingBuffer::new(RING_CAPACITY);
+        (Self { ring: Arc::new(Mutex::new(producer)) }, consumer)
+    }
+
+    pub fn send(&self, command: MediaCommand) -> Result<(), MediaBusy> {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.push(command).map_err(|_| MediaBusy)
+    }
+}

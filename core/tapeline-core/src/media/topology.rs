@@ -1,0 +1,300 @@
+//! What changes between ticks: legs come and go, join and leave rooms, recordings start and stop.
+//!
+//! Everything is applied at the start of a tick and in the order of the commands.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::boundary::command::{CommandId, RoomCommand};
+use crate::boundary::counters::{Counters, LegStats};
+use crate::boundary::event::{Event, FinishReason};
+use crate::boundary::handle::{LegHandle, RoomHandle};
+use crate::media::command::{Agreement, LegSetup, MediaCommand};
+use crate::media::leg::Leg;
+use crate::media::leg::link::Link;
+use crate::media::room::Room;
+use crate::media::supply::Garbage;
+use crate::media::taps::Place;
+use crate::media::tick::{LEG_RATE_HZ, Tick};
+use crate::record::spec::Target;
+use crate::record::tap::{MarkKind, Tap, TickTime};
+
+/// Commands applied in one tick; what is more waits its turn.
+const COMMANDS: usize = 1_024;
+
+const NO_LEG: &str = "the call has no audio any more";
+const NO_ROOM: &str = "the room is closed";
+const NO_RECORDING: &str = "no such recording runs";
+
+impl Tick {
+    pub(super) fn apply_commands(&mut self, now: TickTime) {
+        for _ in 0..COMMANDS {
+            let Some(command) = self.waiting.take().or_else(|| self.commands.pop().ok()) else {
+                return;
+            };
+            match catch_unwind(AssertUnwindSafe(|| self.apply(command, now))) {
+                Ok(None) => {}
+                Ok(waiting) => {
+                    self.waiting = waiting;
+                    return;
+                }
+                Err(_) => Counters::add(&self.counters.caught_panics, 1),
+            }
+        }
+    }
+
+    /// Gives the command back when the supply cannot serve it in this tick.
+    fn apply(&mut self, command: MediaCommand, now: TickTime) -> Option<MediaCommand> {
+        match command {
+            MediaCommand::AddLeg(setup) => {
+                if !self.supply.has_leg() {
+                    return Some(MediaCommand::AddLeg(setup));
+                }
+                self.add_leg(setup, now);
+            }
+            MediaCommand::ChangeLeg { leg, agreement } => self.change_leg(leg, agreement, now),
+            MediaCommand::RemoveLeg { leg } => self.remove_leg(leg, now),
+            MediaCommand::AddTap { command, tap } => self.add_tap(command, tap, now),
+            MediaCommand::Room { command, action } => {
+                if matches!(action, RoomCommand::CreateRoom { .. }) && !self.supply.has_room() {
+                    return Some(MediaCommand::Room { command, action });
+                }
+                let result = self.apply_to_room(action, now);
+                self.answer(command, result);
+            }
+            MediaCommand::Stop => {
+                self.is_stopping = true;
+                self.taps.end_everything(FinishReason::RoomClosed, &mut self.supply);
+            }
+        }
+        None
+    }
+
+    fn answer(&mut self, command: CommandId, result: Result<(), &'static str>) {
+        self.events.send(match result {
+            Ok(()) => Event::CommandDone { command },
+            Err(reason) => Event::CommandFailed { command, reason: reason.into() },
+        });
+    }
+
+    fn add_leg(&mut self, setup: Box<LegSetup>, now: TickTime) {
+        let (leg, agreement, stats) = (setup.leg, setup.agreement.clone(), setup.stats.clone());
+        // The sockets stay as they are when an option is refused; the leg then hears nothing, and
+        // says so by `no_packets`.
+        let link = Link::udp(setup);
+        self.place_leg(leg, link, agreement, stats, now);
+    }
+
+    /// Gives a leg its slot; a former tenant that nobody removed makes way.
+    pub fn place_leg(
+        &mut self,
+        handle: LegHandle,
+        link: Link,
+        agreement: Agreement,
+        stats: Arc<LegStats>,
+        now: TickTime,
+    ) {
+        let slot = handle.0.slot;
+        if let Some(former) = self.leg_in(slot).map(|leg| leg.handle) {
+            self.remove_leg(former, now);
+        }
+        let Some(mut leg) = self.supply.leg() else { return };
+        leg.open(handle, link, agreement, stats, now);
+        if let Some(place) = self.legs.get_mut(slot as usize) {
+            *place = Some(leg);
+            self.live_legs.push(slot);
+        } else {
+            self.supply.discard(Garbage::Leg(leg));
+        }
+    }
+
+    fn change_leg(&mut self, leg: LegHandle, agreement: Box<Agreement>, now: TickTime) {
+        if let Some(leg) = find_leg(&mut self.legs, leg) {
+            leg.change((*agreement).clone(), now);
+        }
+        self.supply.discard(Garbage::Agreement(agreement));
+    }
+
+    fn remove_leg(&mut self, handle: LegHandle, now: TickTime) {
+        if find_leg(&mut self.legs, handle).is_none() {
+            return;
+        }
+        self.leave(handle, now);
+        let slot = handle.0.slot;
+        self.taps.end_all(Place::Leg(slot), FinishReason::RoomClosed, &mut self.supply);
+        if let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::take) {
+            self.supply.discard(Garbage::Leg(leg));
+        }
+        self.live_legs.retain(|live| *live != slot);
+    }
+
+    fn apply_to_room(&mut self, action: RoomCommand, now: TickTime) -> Result<(), &'static str> {
+        match action {
+            RoomCommand::CreateRoom { room, rate_hz } => self.create_room(room, rate_hz),
+            RoomCommand::CloseRoom { room } => self.close_room(room, now),
+            RoomCommand::Join { leg, room, muted, deaf } => {
+                self.join(leg, room, now)?;
+                self.set_participant(leg, Some(muted), Some(deaf))
+            }
+            RoomCommand::Leave { leg } => {
+                find_leg(&mut self.legs, leg).ok_or(NO_LEG)?;
+                self.leave(leg, now);
+                Ok(())
+            }
+            RoomCommand::SetParticipant { leg, muted, deaf } => {
+                self.set_participant(leg, muted, deaf)
+            }
+            RoomCommand::StopRecording { recorder } => {
+                let is_there = self.taps.end(recorder, FinishReason::Command, &mut self.supply);
+                if is_there { Ok(()) } else { Err(NO_RECORDING) }
+            }
+        }
+    }
+
+    fn create_room(&mut self, handle: RoomHandle, rate_hz: u32) -> Result<(), &'static str> {
+        if rate_hz != LEG_RATE_HZ {
+            return Err("a room's rate is 8000 Hz");
+        }
+        let slot = handle.0.slot;
+        if find_room(&mut self.rooms, handle).is_some() {
+            return Ok(());
+        }
+        if self.rooms.get(slot as usize).is_none_or(Option::is_some) {
+            return Err("no slot for the room");
+        }
+        let Some(mut room) = self.supply.room() else { return Err("no room at hand") };
+        room.open(handle, rate_hz);
+        if let Some(place) = self.rooms.get_mut(slot as usize) {
+            *place = Some(room);
+            self.live_rooms.push(slot);
+        }
+        Ok(())
+    }
+
+    fn close_room(&mut self, handle: RoomHandle, now: TickTime) -> Result<(), &'static str> {
+        find_room(&mut self.rooms, handle).ok_or(NO_ROOM)?;
+        let slot = handle.0.slot;
+        for index in 0..self.live_legs.len() {
+            let leg = self.live_legs.get(index).and_then(|live| self.leg_in(*live));
+            let member = leg.filter(|leg| leg.room == Some(slot)).map(|leg| leg.handle);
+            if let Some(member) = member {
+                self.leave(member, now);
+            }
+        }
+        self.taps.end_all(Place::Room(slot), FinishReason::RoomClosed, &mut self.supply);
+        if let Some(room) = self.rooms.get_mut(slot as usize).and_then(Option::take) {
+            self.supply.discard(Garbage::Room(room));
+        }
+        self.live_rooms.retain(|live| *live != slot);
+        Ok(())
+    }
+
+    fn join(
+        &mut self,
+        handle: LegHandle,
+        room: RoomHandle,
+        now: TickTime,
+    ) -> Result<(), &'static str> {
+        find_room(&mut self.rooms, room).ok_or(NO_ROOM)?;
+        let slot = room.0.slot;
+        let leg = find_leg(&mut self.legs, handle).ok_or(NO_LEG)?;
+        if leg.room == Some(slot) {
+            return Ok(());
+        }
+        self.leave(handle, now);
+        let Some(leg) = find_leg(&mut self.legs, handle) else { return Err(NO_LEG) };
+        leg.room = Some(slot);
+        let delay_ms = leg.delay_ms(now);
+        leg.marked_delay_ms = delay_ms;
+        let joined = MarkKind::Joined { leg: handle, delay_ms };
+        if let Some(room) = find_room(&mut self.rooms, room) {
+            room.members += 1;
+        }
+        self.taps.mark(Place::Room(slot), joined);
+        self.events.send(Event::ParticipantJoined { leg: handle, room, unix_us: now.unix_us });
+        Ok(())
+    }
+
+    fn leave(&mut self, handle: LegHandle, now: TickTime) {
+        let Some(leg) = find_leg(&mut self.legs, handle) else { return };
+        let Some(slot) = leg.room.take() else { return };
+        (leg.is_muted, leg.is_deaf) = (false, false);
+        self.taps.mark(Place::Room(slot), MarkKind::Left { leg: handle });
+        let Some(room) = self.rooms.get_mut(slot as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        room.members = room.members.saturating_sub(1);
+        let (room, is_empty) = (room.handle, room.members == 0);
+        self.events.send(Event::ParticipantLeft { leg: handle, room, unix_us: now.unix_us });
+        if is_empty {
+            self.events.send(Event::RoomEmpty { room });
+        }
+    }
+
+    fn set_participant(
+        &mut self,
+        handle: LegHandle,
+        muted: Option<bool>,
+        deaf: Option<bool>,
+    ) -> Result<(), &'static str> {
+        let leg = find_leg(&mut self.legs, handle).ok_or(NO_LEG)?;
+        leg.is_muted = muted.unwrap_or(leg.is_muted);
+        leg.is_deaf = deaf.unwrap_or(leg.is_deaf);
+        Ok(())
+    }
+
+    /// Armed in this very tick: its frame is the recording's first.
+    fn add_tap(&mut self, command: CommandId, tap: Box<Tap>, now: TickTime) {
+        let recorder = tap.recorder;
+        let outcome = match self.place_of(tap.target) {
+            Ok(place) => self.arm(tap, place, now),
+            Err(reason) => {
+                // The writer sees that its tap is gone and removes the file.
+                self.supply.discard(Garbage::Tap(tap));
+                Err(reason)
+            }
+        };
+        if outcome.is_ok() {
+            self.events.send(Event::RecordingArmed { recorder, unix_us: now.unix_us });
+        }
+        self.answer(command, outcome);
+    }
+
+    fn place_of(&mut self, target: Target) -> Result<Place, &'static str> {
+        match target {
+            Target::Room(room) => {
+                find_room(&mut self.rooms, room).map(|_| Place::Room(room.0.slot)).ok_or(NO_ROOM)
+            }
+            Target::Leg(leg) => {
+                find_leg(&mut self.legs, leg).map(|_| Place::Leg(leg.0.slot)).ok_or(NO_LEG)
+            }
+        }
+    }
+
+    fn arm(&mut self, mut tap: Box<Tap>, place: Place, now: TickTime) -> Result<(), &'static str> {
+        tap.arm(now);
+        for slot in &self.live_legs {
+            let leg = self.leg_in(*slot);
+            let is_heard =
+                |leg: &&Leg| leg.room.map(Place::Room) == Some(place) || place == Place::Leg(*slot);
+            if let Some(leg) = leg.filter(is_heard) {
+                let delay_ms = leg.delay_ms(now);
+                tap.mark(MarkKind::Joined { leg: leg.handle, delay_ms });
+            }
+        }
+        self.taps.add(tap, place).map_err(|tap| {
+            self.supply.discard(Garbage::Tap(tap));
+            "no slot for the recording"
+        })
+    }
+}
+
+fn find_leg(legs: &mut [Option<Box<Leg>>], handle: LegHandle) -> Option<&mut Leg> {
+    let leg = legs.get_mut(handle.0.slot as usize)?.as_deref_mut()?;
+    (leg.handle == handle).then_some(leg)
+}
+
+fn find_room(rooms: &mut [Option<Box<Room>>], handle: RoomHandle) -> Option<&mut Room> {
+    let room = rooms.get_mut(handle.0.slot as usize)?.as_deref_mut()?;
+    (room.handle == handle).then_some(room)
+}

@@ -1,0 +1,140 @@
+//! The thread that opens recordings: a disk that stalls holds up neither asyncio nor a writer.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::boundary::command::{CommandId, StartRecording};
+use crate::boundary::event::Event;
+use crate::boundary::sink::EventSink;
+use crate::media::command::{MediaBusy, MediaCommand, MediaHandle};
+use crate::record::disk::{Spool, explain, lack_of_room};
+use crate::record::format::{Encoder, EncoderFault, Shape};
+use crate::record::journal::{Journal, LABEL_LIMIT};
+use crate::record::part::Part;
+use crate::record::spec::RecordingSpec;
+use crate::record::tap::Tap;
+use crate::record::writer::WriterPort;
+use crate::record::writer::recording::Recording;
+
+pub struct OpenRequest {
+    pub command: CommandId,
+    pub start: StartRecording,
+}
+
+pub struct Opener {
+    pub requests: Receiver<OpenRequest>,
+    pub spool: PathBuf,
+    pub reserve_bytes: u64,
+    pub disk: Arc<dyn Spool>,
+    pub media: MediaHandle,
+    pub events: EventSink,
+    pub writers: Arc<Vec<WriterPort>>,
+}
+
+impl Opener {
+    /// Runs until nobody can send requests any more.
+    pub fn run(self) {
+        for OpenRequest { command, start } in &self.requests {
+            if let Err(reason) = self.open(command, start) {
+                self.events.send(Event::CommandFailed { command, reason: reason.into() });
+            }
+        }
+    }
+
+    /// Opens the files and arms the tap. The media thread answers the command when that succeeded; the
+    /// reason is for people, and nothing is left behind.
+    fn open(&self, command: CommandId, start: StartRecording) -> Result<(), String> {
+        let StartRecording { recorder, spec } = start;
+        check(&spec, &self.spool)?;
+        let free = self.disk.free_bytes().map_err(|error| explain(&error, &self.spool))?;
+        lack_of_room(free, self.reserve_bytes).map_or(Ok(()), Err)?;
+        let shape = Shape { rate_hz: spec.rate_hz, channels: spec.channels };
+        let encoder = Encoder::new(spec.format, shape).map_err(|EncoderFault(reason)| reason)?;
+        let mut journal = Journal::new(spec.rate_hz);
+        journal.start(&spec, unix_us(SystemTime::now()));
+        let first_lines = std::mem::take(journal.lines());
+        let least_busy = self.writers.iter().min_by_key(|it| it.load.load(Ordering::Relaxed));
+        let writer = least_busy.ok_or("no writer thread runs")?;
+        let part = Part::create(self.disk.as_ref(), &spec.folder, encoder, &first_lines)
+            .map_err(|fault| fault.to_string())?;
+
+        let limit = (spec.limit_ms > 0)
+            .then(|| spec.limit_ms.saturating_mul(u64::from(spec.rate_hz)) / 1000);
+        let waker = writer.waker.clone();
+        let (tap, reader) =
+            Tap::new(recorder, spec.target, spec.rate_hz, spec.channels, limit, waker);
+        let tap = Box::new(tap);
+        if let Err(MediaBusy) = self.media.send(MediaCommand::AddTap { command, tap }) {
+            part.discard(self.disk.as_ref());
+            return Err("the audio thread takes no more commands now".into());
+        }
+        if !writer.take_on(Recording::new(recorder, shape, reader, part, journal)) {
+            return Err("the writer thread is gone".into());
+        }
+        Ok(())
+    }
+}
+
+/// What can be refused before a disk is touched.
+fn check(spec: &RecordingSpec, spool: &Path) -> Result<(), String> {
+    let is_inside = spec.folder.starts_with(spool)
+        && spec.folder != spool
+        && !spec.folder.components().any(|part| part == Component::ParentDir);
+    if !is_inside {
+        let (folder, spool) = (spec.folder.display(), spool.display());
+        return Err(format!("the folder {folder} is not inside the spool {spool}"));
+    }
+    if !(1..=2).contains(&spec.channels) {
+        return Err(format!("a file has 1 or 2 channels, not {}", spec.channels));
+    }
+    if !(8000..=48_000).contains(&spec.rate_hz) {
+        return Err(format!("a file has 8000 to 48000 samples a second, not {}", spec.rate_hz));
+    }
+    if spec.label.len() > LABEL_LIMIT {
+        return Err(format!("the label is longer than {LABEL_LIMIT} bytes"));
+    }
+    Ok(())
+}
+
+fn unix_us(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boundary::handle::{Handle, RoomHandle};
+    use crate::record::spec::{Format, Target};
+
+    #[test]
+    fn impossible_recordings_are_refused_with_the_reason() {
+        let sound = RecordingSpec {
+            folder: "/spool/rec_1".into(),
+            format: Format::Wav,
+            target: Target::Room(RoomHandle(Handle { slot: 0, generation: 1 })),
+            rate_hz: 8000,
+            channels: 1,
+            limit_ms: 0,
+            label: String::new(),
+        };
+        let spool = Path::new("/spool");
+        assert_eq!(check(&sound, spool), Ok(()));
+        type Bend = fn(&mut RecordingSpec);
+        let cases: [(Bend, &str); 6] = [
+            (|spec| spec.folder = "/etc/passwd".into(), "not inside the spool"),
+            (|spec| spec.folder = "/spool/../etc".into(), "not inside the spool"),
+            (|spec| spec.folder = "/spool".into(), "not inside the spool"),
+            (|spec| spec.channels = 3, "1 or 2 channels, not 3"),
+            (|spec| spec.rate_hz = 0, "not 0"),
+            (|spec| spec.label = "x".repeat(LABEL_LIMIT + 1), "the label is longer"),
+        ];
+        for (bend, reason) in cases {
+            let mut spec = sound.clone();
+            bend(&mut spec);
+            assert!(check(&spec, spool).unwrap_err().contains(reason), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Reads a journal back, however it ends.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::record::format::Shape;
+use crate::record::spec::Format;
+
+/// Longer lines are not ours: the longest is the first, with its label, every byte of it escaped.
+const LINE_LIMIT: u64 = 512 << 10;
+
+/// What the journal knows. A line that is no JSON object is skipped; those at the end are not counted
+/// into `sound_bytes`.
+#[derive(Debug, Default)]
+pub struct History {
+    format: Option<Format>,
+    shape: Option<Shape>,
+    opened_unix_us: Option<i64>,
+    armed_unix_us: Option<i64>,
+    gaps: Vec<GapLine>,
+    pub finished: Option<LastLine>,
+    pub repaired: Option<LastLine>,
+    /// Length of the journal up to and with its last whole line.
+    pub sound_bytes: u64,
+}
+
+#[derive(Debug)]
+struct GapLine {
+    why: String,
+    at: u64,
+    samples: u64,
+}
+
+/// A `finished` or `repaired` line.
+#[derive(Debug)]
+pub struct LastLine {
+    pub sample_count: u64,
+    pub byte_count: u64,
+    pub sha256: String,
+}
+
+/// Gaps kept apart; a recording with more of them counts the rest as one (memory stays bounded).
+const GAP_LIMIT: usize = 10_000;
+
+impl History {
+    /// Of a missing file: empty.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let mut history = Self::default();
+        let mut reader = match File::open(path) {
+            Ok(file) => BufReader::new(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(history),
+            Err(error) => return Err(error),
+        };
+        let mut line = Vec::new();
+        let mut offset = 0;
+        loop {
+            line.clear();
+            let length = reader.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut line)? as u64;
+            if length == 0 {
+                return Ok(history);
+            }
+            offset += length;
+            // Without its newline the line is torn, even when it happens to be JSON.
+            if line.last() == Some(&b'\n') && history.add(&line).is_some() {
+                history.sound_bytes = offset;
+            }
+        }
+    }
+
+    pub fn format_and_shape(&self) -> Option<(Format, Shape)> {
+        Some((self.format?, self.shape?))
+    }
+
+    pub fn started_unix_us(&self) -> i64 {
+        self.armed_unix_us.or(self.opened_unix_us).unwrap_or_default()
+    }
+
+    /// Gaps inside the first `sample_count` samples, by reason.
+    pub fn missing_ms(&self, sample_count: u64, rate_hz: u32) -> Vec<(String, u64)> {
+        let mut samples: BTreeMap<&str, u64> = BTreeMap::new();
+        for gap in &self.gaps {
+            let inside = gap.samples.min(sample_count.saturating_sub(gap.at));
+            let total = samples.entry(&gap.why).or_default();
+            *total = total.saturating_add(inside);
+        }
+        let rate_hz = u64::from(rate_hz.max(1));
+        let in_ms = |samples: u64| samples.saturating_mul(1000).div_ceil(rate_hz);
+        let lost = samples.into_iter().filter(|(_, samples)| *samples > 0);
+        lost.map(|(why, samples)| (why.to_owned(), in_ms(samples))).collect()
+    }
+
+    fn add(&mut self, line: &[u8]) -> Option<()> {
+        let line: Value = serde_json::from_slice(line).ok()?;
+        let number = |key: &str| line.get(key).and_then(Value::as_u64);
+        match line.get("type")?.as_str()? {
+            "start" => {
+                self.format = match line.get("format").and_then(Value::as_str) {
+                    Some("wav") => Some(Format::Wav),
+                    Some("mp3") => Some(Format::Mp3),
+                    _ => None,
+                };
+                self.shape = number("rate_hz").zip(number("channels")).and_then(shape);
+                self.opened_unix_us = line.get("opened_unix_us").and_then(Value::as_i64);
+            }
+            "armed" => self.armed_unix_us = line.get("unix_us").and_then(Value::as_i64),
+            why @ ("overflow" | "skipped_ticks") => {
+                if let (Some(at), Some(samples)) = (number("at"), number("samples")) {
+                    self.add_gap(GapLine { why: why.to_owned(), at, samples });
+                }
+            }
+            "finished" => self.finished = last_line(&line),
+            "repaired" => self.repaired = last_line(&line),
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn add_gap(&mut self, gap: GapLine) {
+        let is_full = self.gaps.len() >= GAP_LIMIT;
+        match self.gaps.last_mut().filter(|_| is_full) {
+            Some(last) => last.samples = last.samples.saturating_add(gap.samples),
+            None => self.gaps.push(gap),
+        }
+    }
+}
+
+fn shape((rate_hz, channels): (u64, u64)) -> Option<Shape> {
+    let shape =
+        Shape { rate_hz: u32::try_from(rate_hz).ok()?, channels: u8::try_from(channels).ok()? };
+    ((1..=2).contains(&shape.channels) && (8000..=48_000).contains(&shape.rate_hz)).then_some(shape)
+}
+
+fn last_line(line: &Value) -> Option<LastLine> {
+    Some(LastLine {
+        sample_count: line.get("sample_count")?.as_u64()?,
+        byte_count: line.get("byte_count")?.as_u64()?,
+        sha256: line.get("sha256")?.as_str()?.to_owned(),
+    })
+}

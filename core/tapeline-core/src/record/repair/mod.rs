@@ -1,0 +1,219 @@
+//! What is done to a recording's folder when no writer has it: after `kill -9`, after power loss.
+//!
+//! Repair believes the bytes first and the journal second. It cuts what is not whole, patches holes
+//! inside an MP3 with silent frames (its time line stays true), writes the head that fits, makes the
+//! block hashes anew and adds a `repaired` line to the journal. Doing it twice changes nothing.
+
+pub mod audio;
+mod history;
+mod mp3;
+pub mod probe;
+mod wav;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::record::blocks::{BlockHasher, hex};
+use crate::record::format::SecondBlocks;
+use crate::record::journal;
+use crate::record::part::{AUDIO_NAME, BLOCKS_NAME};
+use crate::record::repair::audio::Mended;
+use crate::record::repair::history::History;
+use crate::record::spec::Format;
+
+/// What a spool folder holds; counts are samples of each channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepairReport {
+    /// False: no file, or not one sample in it.
+    pub has_audio: bool,
+    /// The journal ends with the writer's own last line and the file is what that line says.
+    pub was_finished: bool,
+    /// This run changed the audio file.
+    pub was_repaired: bool,
+    /// Bytes that were cut from the end.
+    pub cut_bytes: u64,
+    /// Bytes inside the file that were overwritten with silence.
+    pub patched_bytes: u64,
+    /// `None` when neither the file nor the journal says.
+    pub format: Option<Format>,
+    pub sample_count: u64,
+    pub rate_hz: u32,
+    pub channels: u8,
+    pub byte_count: u64,
+    /// Of the whole file, lower-case hex; empty without audio.
+    pub sha256: String,
+    /// Wall clock of the first sample (when that was never written: of the opening); 0 when unknown.
+    pub started_unix_us: i64,
+    /// As in `RecordingFinished`: silence that stands for lost audio, inside what is left.
+    pub missing_ms: Vec<(String, u64)>,
+}
+
+/// Makes `audio.part` in `folder` playable and says what it holds.
+pub fn repair(folder: &Path) -> io::Result<RepairReport> {
+    let journal_path = folder.join(journal::FILE_NAME);
+    let history = History::read(&journal_path)?;
+    let audio_path = folder.join(AUDIO_NAME);
+    let mut audio = match OpenOptions::new().read(true).write(true).open(&audio_path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(absent(&history)),
+        Err(error) => return Err(error),
+    };
+    if let Some(report) = as_finished(&mut audio, &history)? {
+        return Ok(report);
+    }
+    let Some(mended) = audio::mend(&mut audio, history.format_and_shape())? else {
+        return Ok(absent(&history));
+    };
+    let (sha256, block_lines) = hash_anew(&audio, &mended, folder)?;
+    let is_known = history.repaired.as_ref().is_some_and(|it| it.sha256 == sha256);
+    if mended.is_changed() || !is_known {
+        audio.sync_data()?;
+        block_lines.keep()?;
+        note_repair(&journal_path, &history, &mended, &sha256)?;
+        File::open(folder)?.sync_all()?;
+    } else {
+        block_lines.drop_file()?;
+    }
+    Ok(report(&history, &mended, sha256))
+}
+
+/// The report on a file that the writer had finished and that is still as it left it.
+fn as_finished(audio: &mut File, history: &History) -> io::Result<Option<RepairReport>> {
+    let Some(finished) = &history.finished else { return Ok(None) };
+    let length = audio.metadata()?.len();
+    let (Some((format, shape)), true) = (history.format_and_shape(), length >= finished.byte_count)
+    else {
+        return Ok(None);
+    };
+    let mut hash = Sha256::new();
+    audio::read_through(audio, 0, finished.byte_count, |bytes| hash.update(bytes))?;
+    if hex(&hash.finalize()) != finished.sha256 {
+        return Ok(None);
+    }
+    if length > finished.byte_count {
+        audio.set_len(finished.byte_count)?;
+        audio.sync_data()?;
+    }
+    let mended = Mended {
+        format,
+        shape,
+        sample_count: finished.sample_count,
+        byte_count: finished.byte_count,
+        cut_bytes: length - finished.byte_count,
+        patched_bytes: 0,
+        has_new_head: false,
+    };
+    let report = report(history, &mended, finished.sha256.clone());
+    Ok(Some(RepairReport { was_finished: true, ..report }))
+}
+
+fn report(history: &History, mended: &Mended, sha256: String) -> RepairReport {
+    let has_audio = mended.sample_count > 0;
+    RepairReport {
+        has_audio,
+        was_finished: false,
+        was_repaired: mended.is_changed(),
+        cut_bytes: mended.cut_bytes,
+        patched_bytes: mended.patched_bytes,
+        format: Some(mended.format),
+        sample_count: mended.sample_count,
+        rate_hz: mended.shape.rate_hz,
+        channels: mended.shape.channels,
+        byte_count: mended.byte_count,
+        sha256,
+        started_unix_us: history.started_unix_us(),
+        missing_ms: history.missing_ms(mended.sample_count, mended.shape.rate_hz),
+    }
+}
+
+fn absent(history: &History) -> RepairReport {
+    let known = history.format_and_shape();
+    RepairReport {
+        has_audio: false,
+        was_finished: history.finished.is_some(),
+        was_repaired: false,
+        cut_bytes: 0,
+        patched_bytes: 0,
+        format: known.map(|(format, _)| format),
+        sample_count: 0,
+        rate_hz: known.map_or(0, |(_, shape)| shape.rate_hz),
+        channels: known.map_or(0, |(_, shape)| shape.channels),
+        byte_count: 0,
+        sha256: String::new(),
+        started_unix_us: history.started_unix_us(),
+        missing_ms: Vec::new(),
+    }
+}
+
+/// Block hashes beside the old ones until it is known whether they are wanted.
+struct NewBlocks<'a> {
+    folder: &'a Path,
+    file: File,
+}
+
+const NEW_BLOCKS_NAME: &str = "blocks.sha256.new";
+
+impl NewBlocks<'_> {
+    fn keep(self) -> io::Result<()> {
+        self.file.sync_data()?;
+        std::fs::rename(self.folder.join(NEW_BLOCKS_NAME), self.folder.join(BLOCKS_NAME))
+    }
+
+    fn drop_file(self) -> io::Result<()> {
+        std::fs::remove_file(self.folder.join(NEW_BLOCKS_NAME))
+    }
+}
+
+/// One pass over the file: the hash of the whole, and of each second.
+fn hash_anew<'a>(
+    audio: &File,
+    mended: &Mended,
+    folder: &'a Path,
+) -> io::Result<(String, NewBlocks<'a>)> {
+    let path = folder.join(NEW_BLOCKS_NAME);
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut out = BufWriter::new(file);
+    let blocks = SecondBlocks::of(mended.format, mended.shape)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+    let mut head = vec![0; blocks.head_bytes() as usize];
+    audio.read_exact_at(&mut head, 0)?;
+    let mut whole = Sha256::new_with_prefix(&head);
+    let mut hasher = BlockHasher::new(blocks);
+    let mut lines = Vec::new();
+    let mut written = Ok(());
+    audio::read_through(audio, blocks.head_bytes(), mended.byte_count, |bytes| {
+        whole.update(bytes);
+        hasher.add(bytes, &mut lines);
+        if written.is_ok() {
+            written = out.write_all(&lines);
+        }
+        lines.clear();
+    })?;
+    written?;
+    hasher.finish(&head, &mut lines);
+    out.write_all(&lines)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    Ok((hex(&whole.finalize()), NewBlocks { folder, file }))
+}
+
+/// Cuts a torn last line and says in the journal what was done.
+fn note_repair(path: &Path, history: &History, mended: &Mended, sha256: &str) -> io::Result<()> {
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.set_len(history.sound_bytes)?;
+    let line = json!({
+        "type": "repaired",
+        "sample_count": mended.sample_count,
+        "byte_count": mended.byte_count,
+        "sha256": sha256,
+        "cut_bytes": mended.cut_bytes,
+        "patched_bytes": mended.patched_bytes,
+    });
+    file.write_all_at(format!("{line}\n").as_bytes(), history.sound_bytes)?;
+    file.sync_data()
+}

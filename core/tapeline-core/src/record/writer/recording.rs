@@ -1,0 +1,393 @@
+//! One recording on a writer thread: from its ring and its marks to its file, journal and events.
+
+use std::collections::BTreeMap;
+
+use crate::boundary::counters::Counters;
+use crate::boundary::event::{Event, FinishReason, RecordingFinished};
+use crate::boundary::handle::RecorderHandle;
+use crate::boundary::sink::EventSink;
+use crate::record::disk::Spool;
+use crate::record::format::Shape;
+use crate::record::journal::{Journal, Totals};
+use crate::record::part::{FileHash, Part, PartFault};
+use crate::record::tap::{Mark, MarkKind, RING_MS, TapReader};
+use crate::record::writer::sync::{GroupSync, Ticket};
+use crate::record::writer::timeline::{Gap, Step, Timeline};
+
+/// Seconds of audio that one visit handles before others get their turn.
+pub const VISIT_SECONDS: u64 = 10;
+
+/// What all recordings of a writer thread share.
+pub struct Desk {
+    pub events: EventSink,
+    pub counters: std::sync::Arc<Counters>,
+    pub disk: std::sync::Arc<dyn Spool>,
+    pub group: std::sync::Arc<GroupSync>,
+    pub samples: Vec<i16>,
+    pub bytes: Vec<u8>,
+}
+
+/// How far a recording is; it only moves forward.
+enum Phase {
+    Running,
+    /// The file is final; its hash is being made.
+    Hashing {
+        hash: FileHash,
+        reason: FinishReason,
+    },
+    /// All is written; what is left is to make it durable and say so.
+    Sealed {
+        reason: FinishReason,
+        sha256: String,
+    },
+    /// Never armed: no trace of it shall stay.
+    Unwanted,
+}
+
+/// What the thread has to do about a recording after a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// Nothing before more samples come.
+    Waiting,
+    /// There is more to do at once.
+    More,
+    Sealed,
+    Unwanted,
+}
+
+pub struct Recording {
+    recorder: RecorderHandle,
+    shape: Shape,
+    reader: TapReader,
+    timeline: Timeline,
+    part: Part,
+    journal: Journal,
+    phase: Phase,
+    started_unix_us: Option<i64>,
+    /// Samples of each channel in the file, those that the encoder still holds included.
+    sample_count: u64,
+    /// Samples of silence that stand for lost ones, by reason.
+    missing: BTreeMap<&'static str, u64>,
+    progress: Option<Progress>,
+    has_failed: bool,
+}
+
+/// What the file held when a sync was asked for.
+struct Progress {
+    ticket: Ticket,
+    sample_count: u64,
+    byte_count: u64,
+}
+
+impl Recording {
+    pub fn new(
+        recorder: RecorderHandle,
+        shape: Shape,
+        reader: TapReader,
+        part: Part,
+        journal: Journal,
+    ) -> Self {
+        Self {
+            recorder,
+            shape,
+            reader,
+            timeline: Timeline::default(),
+            part,
+            journal,
+            phase: Phase::Running,
+            started_unix_us: None,
+            sample_count: 0,
+            missing: BTreeMap::new(),
+            progress: None,
+            has_failed: false,
+        }
+    }
+
+    pub fn recorder(&self) -> RecorderHandle {
+        self.recorder
+    }
+
+    /// Whether nothing of it is on the disk yet: its first samples shall not wait.
+    pub fn is_fresh(&self) -> bool {
+        self.sample_count == 0 && matches!(self.phase, Phase::Running)
+    }
+
+    /// Looks for the end without touching a file: recordings that end go before those that go on.
+    pub fn is_ending(&mut self) -> bool {
+        self.pull_marks();
+        matches!(self.phase, Phase::Running) && self.timeline.is_ending()
+    }
+
+    /// Does what can be done now. On a fault call [`Recording::fail`].
+    pub fn visit(&mut self, desk: &mut Desk) -> Result<Visit, PartFault> {
+        if matches!(self.phase, Phase::Running) {
+            let visit = self.write_waiting(desk)?;
+            if matches!(self.phase, Phase::Running) {
+                self.report_progress(desk)?;
+                return Ok(visit);
+            }
+        }
+        self.hash_on(desk)
+    }
+
+    /// The node stops: what runs is finished as if a command had said so.
+    pub fn wind_up(&mut self, desk: &mut Desk) -> Result<Visit, PartFault> {
+        while matches!(self.phase, Phase::Running) && self.write_waiting(desk)? == Visit::More {}
+        if matches!(self.phase, Phase::Running) {
+            self.end(FinishReason::Command, desk)?;
+        }
+        self.hash_on(desk)
+    }
+
+    fn write_waiting(&mut self, desk: &mut Desk) -> Result<Visit, PartFault> {
+        // In this order: what the tick pushed before a mark is seen when the mark is.
+        let is_abandoned = self.reader.samples.is_abandoned();
+        let mut available = self.available();
+        self.pull_marks();
+        if self.timeline.is_ending() || is_abandoned {
+            available = self.available();
+        }
+        let second = u64::from(self.shape.rate_hz);
+        // The tick calls once when half of the ring is full: it shall be emptier before we sleep.
+        let is_behind = available * 1000 > second * RING_MS / 2;
+        let mut budget = second * VISIT_SECONDS;
+        while budget > 0 {
+            let Some(step) = self.timeline.next(available, second.min(budget)) else {
+                self.settle(desk)?;
+                if is_abandoned {
+                    self.end_abandoned(desk)?;
+                }
+                return Ok(if is_behind { Visit::More } else { Visit::Waiting });
+            };
+            match step {
+                Step::Audio(samples) => {
+                    available -= samples;
+                    budget = budget.saturating_sub(samples);
+                    self.write_audio(samples, desk)?;
+                }
+                Step::Silence(samples) => {
+                    budget = budget.saturating_sub(samples);
+                    self.write_silence(samples, desk)?;
+                }
+                Step::GapBegins { gap, samples } => self.note_gap(gap, samples, desk),
+                Step::Fact(mark) => self.note_fact(mark, desk),
+                Step::End(reason) => {
+                    self.end(reason, desk)?;
+                    return Ok(Visit::More);
+                }
+            }
+        }
+        self.settle(desk)?;
+        Ok(Visit::More)
+    }
+
+    /// Samples of one channel that wait.
+    fn available(&self) -> u64 {
+        (self.reader.samples.slots() / self.shape.frame_samples()) as u64
+    }
+
+    fn pull_marks(&mut self) {
+        while let Ok(mark) = self.reader.marks.pop() {
+            self.timeline.add(mark);
+        }
+    }
+
+    fn write_audio(&mut self, samples: u64, desk: &mut Desk) -> Result<(), PartFault> {
+        let length = samples as usize * self.shape.frame_samples();
+        desk.samples.clear();
+        if let Ok(chunk) = self.reader.samples.read_chunk(length) {
+            let (first, second) = chunk.as_slices();
+            desk.samples.extend_from_slice(first);
+            desk.samples.extend_from_slice(second);
+            chunk.commit_all();
+        }
+        self.append(samples, desk)
+    }
+
+    fn write_silence(&mut self, samples: u64, desk: &mut Desk) -> Result<(), PartFault> {
+        desk.samples.clear();
+        desk.samples.resize(samples as usize * self.shape.frame_samples(), 0);
+        self.append(samples, desk)
+    }
+
+    fn append(&mut self, samples: u64, desk: &mut Desk) -> Result<(), PartFault> {
+        let before = self.part.byte_count();
+        let result = self.part.append(&desk.samples, &mut desk.bytes);
+        Counters::add(&desk.counters.bytes_written, self.part.byte_count() - before);
+        self.sample_count += samples;
+        result
+    }
+
+    fn settle(&mut self, desk: &mut Desk) -> Result<(), PartFault> {
+        for _ in 0..self.timeline.take_dropped_facts() {
+            self.journal.omit(1);
+        }
+        self.part.settle(self.journal.lines())?;
+        if self.progress.is_none() {
+            self.progress = Some(Progress {
+                ticket: desk.group.ticket(),
+                sample_count: self.sample_count,
+                byte_count: self.part.byte_count(),
+            });
+        }
+        Ok(())
+    }
+
+    fn report_progress(&mut self, desk: &mut Desk) -> Result<(), PartFault> {
+        let Some(progress) = self.progress.take_if(|it| desk.group.is_durable(it.ticket)) else {
+            return Ok(());
+        };
+        if self.part.is_lost() {
+            return Err(self.part.lost());
+        }
+        if self.started_unix_us.is_some() {
+            desk.events.send(Event::RecordingProgress {
+                recorder: self.recorder,
+                sample_count: progress.sample_count,
+                byte_count: progress.byte_count,
+            });
+        }
+        Ok(())
+    }
+
+    fn note_gap(&mut self, gap: Gap, samples: u64, desk: &mut Desk) {
+        self.journal.gap(self.timeline.position(), gap, samples);
+        *self.missing.entry(gap.as_str()).or_default() += samples;
+        if gap == Gap::Overflow {
+            let tick = u64::from(self.shape.rate_hz / 50).max(1);
+            Counters::add(&desk.counters.ring_overflow_frames, samples.div_ceil(tick));
+        }
+    }
+
+    fn note_fact(&mut self, mark: Mark, desk: &mut Desk) {
+        if let MarkKind::Armed { at } = mark.kind {
+            self.started_unix_us = Some(at.unix_us);
+            Counters::add(&desk.counters.recordings_started, 1);
+        }
+        self.journal.fact(mark);
+    }
+
+    /// The audio thread let go without saying the end.
+    fn end_abandoned(&mut self, desk: &mut Desk) -> Result<(), PartFault> {
+        if self.started_unix_us.is_none() {
+            self.phase = Phase::Unwanted;
+            return Ok(());
+        }
+        self.trouble("the audio thread let go of the recording", desk);
+        self.end(FinishReason::RoomClosed, desk)
+    }
+
+    fn end(&mut self, reason: FinishReason, desk: &mut Desk) -> Result<(), PartFault> {
+        if self.started_unix_us.is_none() {
+            self.phase = Phase::Unwanted;
+            return Ok(());
+        }
+        let before = self.part.byte_count();
+        self.part.finish(self.sample_count, &mut desk.bytes)?;
+        Counters::add(&desk.counters.bytes_written, self.part.byte_count() - before);
+        self.phase = Phase::Hashing { hash: self.part.hash(), reason };
+        Ok(())
+    }
+
+    fn hash_on(&mut self, desk: &mut Desk) -> Result<Visit, PartFault> {
+        match &mut self.phase {
+            Phase::Running => Ok(Visit::Waiting),
+            Phase::Unwanted => Ok(Visit::Unwanted),
+            Phase::Sealed { .. } => Ok(Visit::Sealed),
+            Phase::Hashing { hash, reason } => {
+                let reason = *reason;
+                let Some(sha256) = hash.step(&mut self.part, &mut desk.bytes)? else {
+                    return Ok(Visit::More);
+                };
+                self.seal(reason, sha256)?;
+                Ok(Visit::Sealed)
+            }
+        }
+    }
+
+    fn seal(&mut self, reason: FinishReason, sha256: String) -> Result<(), PartFault> {
+        let totals = Totals {
+            sample_count: self.sample_count,
+            byte_count: self.part.byte_count(),
+            sha256: &sha256,
+            missing_ms: &self.missing_ms(),
+        };
+        self.journal.finished(reason, &totals);
+        match self.part.append_journal(self.journal.lines()) {
+            // A full disk: the audio is what counts, and `repair` tells the same from it.
+            Err(fault) if self.has_failed => log::warn!("{fault}"),
+            result => result?,
+        }
+        self.phase = Phase::Sealed { reason, sha256 };
+        Ok(())
+    }
+
+    /// Something is wrong with the disk, the encoder or us: what is in the file stays, with the right
+    /// head, and the recording is over.
+    pub fn fail(&mut self, detail: &str, desk: &mut Desk) -> Visit {
+        self.trouble(detail, desk);
+        let reason = FinishReason::WriterFailed;
+        if std::mem::replace(&mut self.has_failed, true) {
+            self.give_up();
+            return Visit::Sealed;
+        }
+        if self.part.is_lost() {
+            self.give_up();
+            return Visit::Sealed;
+        }
+        match self.part.salvage(&mut desk.bytes) {
+            Ok(sample_count) => {
+                self.sample_count = sample_count;
+                self.phase = Phase::Hashing { hash: self.part.hash(), reason };
+                Visit::More
+            }
+            Err(fault) => self.fail(&fault.to_string(), desk),
+        }
+    }
+
+    /// Even the salvage failed, or the file is gone: what there is stays as it is, without a hash, for
+    /// `repair` to look at.
+    pub fn give_up(&mut self) {
+        self.has_failed = true;
+        self.phase = Phase::Sealed { reason: FinishReason::WriterFailed, sha256: String::new() };
+    }
+
+    fn trouble(&mut self, detail: &str, desk: &mut Desk) {
+        self.journal.trouble(self.timeline.position(), detail);
+        let (recorder, detail) = (self.recorder, detail.to_owned());
+        desk.events.send(Event::RecorderTrouble { recorder, detail });
+    }
+
+    /// Makes a sealed recording durable by itself.
+    pub fn sync(&mut self) -> Result<(), PartFault> {
+        self.part.sync()
+    }
+
+    /// The last word on a sealed recording.
+    pub fn announce(self, is_durable: bool, desk: &Desk) {
+        let Phase::Sealed { reason, sha256 } = &self.phase else { return };
+        Counters::add(&desk.counters.recordings_finished, 1);
+        desk.events.send(Event::RecordingFinished(Box::new(RecordingFinished {
+            recorder: self.recorder,
+            reason: if is_durable { *reason } else { FinishReason::WriterFailed },
+            sample_count: if sha256.is_empty() { 0 } else { self.sample_count },
+            rate_hz: self.shape.rate_hz,
+            channels: self.shape.channels,
+            byte_count: if sha256.is_empty() { 0 } else { self.part.byte_count() },
+            sha256: sha256.clone(),
+            started_unix_us: self.started_unix_us.unwrap_or_default(),
+            missing_ms: self.missing_ms().into_iter().collect(),
+        })));
+    }
+
+    /// Removes every trace.
+    pub fn discard(self, desk: &Desk) {
+        self.part.discard(desk.disk.as_ref());
+    }
+
+    fn missing_ms(&self) -> BTreeMap<String, u64> {
+        let rate_hz = u64::from(self.shape.rate_hz.max(1));
+        let in_ms = |samples: u64| (samples * 1000).div_ceil(rate_hz);
+        self.missing.iter().map(|(why, samples)| ((*why).to_owned(), in_ms(*samples))).collect()
+    }
+}

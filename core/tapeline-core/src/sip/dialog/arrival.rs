@@ -1,0 +1,136 @@
+//! A new INVITE: what is checked before a dialog exists, and what is reported.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use rsipstack::sip::{Header, HeadersExt, Request, StatusCode};
+use rsipstack::transaction::random_text;
+use rsipstack::transaction::transaction::Transaction;
+use tokio::sync::mpsc;
+
+use crate::boundary::counters::Counters;
+use crate::boundary::event::{CallArrived, Event};
+use crate::boundary::handle::LegHandle;
+use crate::sdp::{self, Agreed, RemoteDescription, SdpError};
+use crate::sip::dialog::leg::{Leg, run};
+use crate::sip::dialog::peer::{Peer, sequence};
+use crate::sip::dialog::record::{DialogKey, LegRecord, Phase};
+use crate::sip::dialog::response::{incompatible_media, refuse, retry_after};
+use crate::sip::stack::Stack;
+use crate::sip::transport::Listener;
+use crate::sip::wire::{display_name, tag, uri_of, user_of};
+
+/// Commands and requests that wait for one leg; beyond it they are refused.
+const MAILBOX: usize = 64;
+const MAX_EXTRA_HEADERS: usize = 32;
+/// Characters kept of a header value in an event.
+const MAX_VALUE: usize = 1_024;
+
+/// The caller's offer and what we would agree on.
+pub(super) struct Offered {
+    pub remote: RemoteDescription,
+    pub agreed: Agreed,
+}
+
+/// Refuses the INVITE, or makes a leg of it and reports it.
+pub(crate) async fn arrive(
+    stack: &Rc<Stack>,
+    listener: &Rc<Listener>,
+    source: SocketAddr,
+    mut invite: Transaction,
+) {
+    let offered = match offered(&invite.original.body, listener.is_ipv6()) {
+        Ok(offered) => offered,
+        Err((status, extra)) => return refuse(invite, status, extra).await,
+    };
+    let Some(merge_key) = merge_key(&invite.original) else {
+        return refuse(invite, StatusCode::BadRequest, vec![]).await;
+    };
+    if stack.is_merged(&merge_key) {
+        return refuse(invite, StatusCode::LoopDetected, vec![]).await;
+    }
+    let local_tag = random_text(16);
+    add_tag(&mut invite.original, &local_tag);
+    let Some(peer) = Peer::new(&invite.original, source, listener.clone()) else {
+        return refuse(invite, StatusCode::BadRequest, vec![]).await;
+    };
+    let Some(leg) = stack.slots.allocate::<LegHandle>() else {
+        return refuse(invite, StatusCode::ServiceUnavailable, vec![retry_after(5)]).await;
+    };
+    let (mailbox, inputs) = mpsc::channel(MAILBOX);
+    let (call_id, remote_tag, _) = merge_key.clone();
+    let record = Rc::new(LegRecord {
+        leg,
+        key: DialogKey { call_id, local_tag, remote_tag },
+        merge_key,
+        mailbox,
+        phase: Cell::new(Phase::Ringing),
+        has_media: Cell::new(false),
+        peer: RefCell::new(peer),
+        invite: RefCell::new(Some(invite.original.clone())),
+    });
+    stack.insert(record.clone());
+    if let Err(error) = invite.send_trying().await {
+        log::debug!("100 Trying not sent: {error}");
+    }
+    Counters::add(&stack.counters.calls_arrived, 1);
+    stack.events.send(Event::CallArrived(Box::new(arrived(leg, source, &invite.original))));
+    run(Leg::new(stack.clone(), record, inputs, invite, offered));
+}
+
+/// Reads the offer; an INVITE without one gets ours in the 200.
+fn offered(body: &[u8], is_ipv6: bool) -> Result<Option<Offered>, (StatusCode, Vec<Header>)> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let remote = sdp::parse(body).map_err(|error| match error {
+        SdpError::TooLarge => (StatusCode::RequestEntityTooLarge, vec![]),
+        SdpError::Malformed(_) => (StatusCode::BadRequest, vec![]),
+    })?;
+    match sdp::agree(&remote, is_ipv6, None) {
+        Some(agreed) => Ok(Some(Offered { remote, agreed })),
+        None => Err((StatusCode::NotAcceptableHere, vec![incompatible_media()])),
+    }
+}
+
+fn merge_key(invite: &Request) -> Option<(String, String, u32)> {
+    let call_id = invite.call_id_header().ok()?.value().to_owned();
+    let from_tag = tag(invite.from_header().ok()?.value())?.to_owned();
+    Some((call_id, from_tag, sequence(invite)?))
+}
+
+/// As text: rsipstack would escape the URI's escapes again.
+fn add_tag(invite: &mut Request, local_tag: &str) {
+    if let Ok(to) = invite.to_header_mut() {
+        let tagged = format!("{};tag={local_tag}", to.value());
+        to.replace(tagged);
+    }
+}
+
+fn arrived(leg: LegHandle, source: SocketAddr, invite: &Request) -> CallArrived {
+    let from = invite.from_header().map(|from| from.value().to_owned()).unwrap_or_default();
+    let request_uri = invite.uri.to_string();
+    let extra_headers = invite.headers.iter().filter_map(|header| match header {
+        Header::Other(name, value)
+            if name.get(..2).is_some_and(|x| x.eq_ignore_ascii_case("x-")) =>
+        {
+            Some((name.clone(), short(value)))
+        }
+        _ => None,
+    });
+    CallArrived {
+        leg,
+        called: short(&user_of(&request_uri)),
+        caller: short(&user_of(uri_of(&from).unwrap_or_default())),
+        caller_name: short(&display_name(&from)),
+        request_uri: short(&request_uri),
+        source: source.to_string(),
+        sip_call_id: invite.call_id_header().map(|id| id.value().to_owned()).unwrap_or_default(),
+        extra_headers: extra_headers.take(MAX_EXTRA_HEADERS).collect(),
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(MAX_VALUE).collect()
+}

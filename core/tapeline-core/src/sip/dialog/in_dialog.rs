@@ -1,0 +1,144 @@
+//! Requests inside a dialog (RFC 3261 §12.2.2, §14.2; RFC 3311).
+
+use rsipstack::sip::{Header, Method, StatusCode};
+use rsipstack::transaction::transaction::Transaction;
+use tokio::time::Instant;
+
+use crate::boundary::event::EndedBy;
+use crate::media::command::{Agreement, Direction};
+use crate::sdp::{self, RemoteDescription, SdpError};
+use crate::sip::dialog::leg::{ACK_LIMIT, Incoming, Leg, Next};
+use crate::sip::dialog::peer::sequence;
+use crate::sip::dialog::record::Phase;
+use crate::sip::dialog::response::{allow, incompatible_media, refuse, sdp_type};
+
+/// Why a new offer is refused; the dialog stays as it was.
+type Refused = (StatusCode, Vec<Header>);
+
+impl Leg {
+    pub(super) async fn on_request(&mut self, incoming: Incoming) -> Next {
+        let Incoming { transaction, source, listener } = incoming;
+        let method = transaction.original.method;
+        let seq = sequence(&transaction.original).unwrap_or(0);
+        if seq < self.record.peer.borrow().remote_seq {
+            refuse(transaction, StatusCode::ServerInternalError, vec![]).await;
+            return Next::Stay;
+        }
+        {
+            let mut peer = self.record.peer.borrow_mut();
+            peer.remote_seq = seq;
+            peer.source = source;
+            peer.listener = listener;
+        }
+        match method {
+            Method::Bye => return self.on_bye(transaction).await,
+            Method::Invite => self.on_reinvite(transaction).await,
+            Method::Update => self.on_update(transaction).await,
+            Method::Info | Method::Options => {
+                refuse(transaction, StatusCode::OK, vec![allow()]).await;
+            }
+            _ => refuse(transaction, StatusCode::MethodNotAllowed, vec![allow()]).await,
+        }
+        Next::Stay
+    }
+
+    async fn on_bye(&mut self, transaction: Transaction) -> Next {
+        refuse(transaction, StatusCode::OK, vec![]).await;
+        match self.record.phase.get() {
+            // A caller may leave an early dialog so (§15); its INVITE still wants an answer.
+            Phase::Ringing => {
+                self.finish_ringing(StatusCode::RequestTerminated, EndedBy::RemoteBye).await
+            }
+            _ => {
+                // No more 200 for a dialog that is over.
+                self.invite = None;
+                self.end(EndedBy::RemoteBye, 200)
+            }
+        }
+    }
+
+    async fn on_reinvite(&mut self, mut transaction: Transaction) {
+        if self.record.phase.get() == Phase::Ringing {
+            // §14.2: the first INVITE has no final response yet.
+            return Self::ask_again(transaction, StatusCode::ServerInternalError).await;
+        }
+        if self.invite.is_some() {
+            return Self::ask_again(transaction, StatusCode::RequestPending).await;
+        }
+        let body = match self.renegotiate(&transaction.original.body) {
+            Ok(body) => body,
+            Err((status, extra)) => return refuse(transaction, status, extra).await,
+        };
+        self.answer_is_due = transaction.original.body.is_empty();
+        let headers = self.success_headers(&transaction, true);
+        let body = Some(body.into_bytes());
+        if let Err(error) = transaction.reply_with(StatusCode::OK, headers, body).await {
+            log::debug!("response not sent: {error}");
+        }
+        self.invite = Some(transaction);
+        self.deadline = Some(Instant::now() + ACK_LIMIT);
+    }
+
+    async fn on_update(&mut self, mut transaction: Transaction) {
+        let has_offer = !transaction.original.body.is_empty();
+        if has_offer && self.record.phase.get() == Phase::Ringing {
+            // RFC 3311 §5.2: the offer in the INVITE has no answer yet.
+            return Self::ask_again(transaction, StatusCode::ServerInternalError).await;
+        }
+        if has_offer && self.answer_is_due {
+            return Self::ask_again(transaction, StatusCode::RequestPending).await;
+        }
+        let body = match has_offer.then(|| self.renegotiate(&transaction.original.body)) {
+            None => None,
+            Some(Ok(body)) => Some(body.into_bytes()),
+            Some(Err((status, extra))) => return refuse(transaction, status, extra).await,
+        };
+        let headers = self.success_headers(&transaction, body.is_some());
+        if let Err(error) = transaction.reply_with(StatusCode::OK, headers, body).await {
+            log::debug!("response not sent: {error}");
+        }
+    }
+
+    /// Contact and what goes with it; the peer's own Contact becomes the target.
+    fn success_headers(&self, transaction: &Transaction, has_sdp: bool) -> Vec<Header> {
+        let mut peer = self.record.peer.borrow_mut();
+        peer.refresh_target(&transaction.original);
+        let mut headers = vec![peer.contact(), allow()];
+        if has_sdp {
+            headers.push(sdp_type());
+        }
+        headers
+    }
+
+    /// The body of our 200 to a new offer, or our offer when there is none.
+    fn renegotiate(&mut self, offer: &[u8]) -> Result<String, Refused> {
+        if offer.is_empty() {
+            let current = self.agreement.clone();
+            let local = self.local.as_mut().ok_or((StatusCode::ServerInternalError, vec![]))?;
+            return Ok(local.offer(current.as_ref()));
+        }
+        let remote = sdp::parse(offer).map_err(|error| match error {
+            SdpError::TooLarge => (StatusCode::RequestEntityTooLarge, vec![]),
+            SdpError::Malformed(_) => (StatusCode::BadRequest, vec![]),
+        })?;
+        let is_ipv6 = self.record.peer.borrow().listener.is_ipv6();
+        let keep = self.agreement.as_ref().map(|a| a.codec);
+        let agreed = sdp::agree(&remote, is_ipv6, keep);
+        let agreement = match &agreed {
+            Some(agreed) => agreed.agreement.clone(),
+            None => self.silenced(&remote)?,
+        };
+        self.change_media(agreement).map_err(|_| (StatusCode::ServerInternalError, vec![]))?;
+        let local = self.local.as_mut().ok_or((StatusCode::ServerInternalError, vec![]))?;
+        Ok(local.answer(&remote, agreed.as_ref()))
+    }
+
+    /// Every stream switched off is a hold too (RFC 3264 §8.2); anything else has no codec of ours.
+    fn silenced(&self, remote: &RemoteDescription) -> Result<Agreement, Refused> {
+        let is_off = remote.streams.iter().all(|stream| stream.port == 0);
+        let current = self.agreement.clone().filter(|_| is_off);
+        current
+            .map(|agreement| Agreement { direction: Direction::Inactive, ..agreement })
+            .ok_or((StatusCode::NotAcceptableHere, vec![incompatible_media()]))
+    }
+}

@@ -1,0 +1,335 @@
+//! The task of one leg.
+//!
+//! ```text
+//! Ringing ──200──▶ Answered ──ACK──▶ Confirmed ──BYE either way──▶ Ended
+//!    │                │ 64*T1: BYE                                   ▲
+//!    └── CANCEL 487, final response, ring maximum 480, BYE ──────────┘
+//! ```
+//!
+//! It owns the INVITE transaction until its ACK; rsipstack retransmits only while `receive` is
+//! polled. `receive` may be dropped by `select!`: over our sockets every send is immediate
+//! (`transport::udp`), so it is only ever suspended where it waits for the next event.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rsipstack::sip::{Method, Request, SipMessage, StatusCode};
+use rsipstack::transaction::transaction::Transaction;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use crate::boundary::command::{CommandId, SipCommand};
+use crate::boundary::counters::Counters;
+use crate::boundary::event::{EndedBy, Event};
+use crate::media::command::Agreement;
+use crate::media::ports::PortPair;
+use crate::sdp::LocalDescription;
+use crate::sip::dialog::arrival::Offered;
+use crate::sip::dialog::bye::send_bye;
+use crate::sip::dialog::record::{LegRecord, Phase};
+use crate::sip::dialog::response::{linger, refuse, retry_after, sdp_type, status_with};
+use crate::sip::stack::{Stack, spawn_leg};
+use crate::sip::transport::Listener;
+
+/// rsipstack gives up waiting for an ACK after 64*T1 = 32 s; should it not, we do.
+pub(super) const ACK_LIMIT: Duration = Duration::from_secs(37);
+
+/// A request inside a dialog.
+pub(crate) struct Incoming {
+    pub transaction: Transaction,
+    pub source: SocketAddr,
+    pub listener: Rc<Listener>,
+}
+
+/// What reaches a leg's task.
+pub(crate) enum Input {
+    Command(CommandId, SipCommand),
+    Request(Box<Incoming>),
+    /// The SIP thread stops.
+    Stop,
+    #[cfg(test)]
+    Panic,
+}
+
+/// Whether the task goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Stay,
+    Leave,
+}
+
+pub(super) struct Leg {
+    pub stack: Rc<Stack>,
+    pub record: Rc<LegRecord>,
+    inputs: mpsc::Receiver<Input>,
+    /// The INVITE or re-INVITE whose ACK is due.
+    pub invite: Option<Transaction>,
+    /// The 200 to `invite` carried our offer: the ACK must bring the answer.
+    pub answer_is_due: bool,
+    pub offered: Option<Offered>,
+    pub local: Option<LocalDescription>,
+    /// Bound, not yet the media thread's: we wait for the answer to our offer.
+    pub sockets: Option<PortPair>,
+    pub agreement: Option<Agreement>,
+    pub deadline: Option<Instant>,
+    /// BYE must wait for the ACK (RFC 3261 §15).
+    hangs_up_after_ack: bool,
+}
+
+/// Starts the task.
+pub(super) fn run(leg: Leg) {
+    let (stack, record) = (leg.stack.clone(), leg.record.clone());
+    spawn_leg(stack, record, leg.live());
+}
+
+impl Leg {
+    pub(super) fn new(
+        stack: Rc<Stack>,
+        record: Rc<LegRecord>,
+        inputs: mpsc::Receiver<Input>,
+        invite: Transaction,
+        offered: Option<Offered>,
+    ) -> Self {
+        let deadline = Some(Instant::now() + stack.config.limits.ring_max);
+        Self {
+            stack,
+            record,
+            inputs,
+            invite: Some(invite),
+            answer_is_due: false,
+            offered,
+            local: None,
+            sockets: None,
+            agreement: None,
+            deadline,
+            hangs_up_after_ack: false,
+        }
+    }
+
+    async fn live(mut self) {
+        loop {
+            let deadline = self.deadline;
+            let next = tokio::select! {
+                biased;
+                message = drive(&mut self.invite) => self.on_invite_event(message).await,
+                Some(input) = self.inputs.recv() => self.on_input(input).await,
+                () = wait_until(deadline) => self.on_deadline().await,
+            };
+            if next == Next::Leave {
+                return;
+            }
+        }
+    }
+
+    async fn on_input(&mut self, input: Input) -> Next {
+        match input {
+            Input::Command(id, command) => self.on_command(id, command).await,
+            Input::Request(incoming) => self.on_request(*incoming).await,
+            Input::Stop => self.on_stop().await,
+            #[cfg(test)]
+            Input::Panic => panic!("asked to"),
+        }
+    }
+
+    /// ACK, CANCEL, or the end of the INVITE transaction without either.
+    async fn on_invite_event(&mut self, message: Option<SipMessage>) -> Next {
+        match (self.record.phase.get(), message) {
+            (Phase::Ringing, Some(SipMessage::Request(r))) if r.method == Method::Cancel => {
+                self.finish_ringing(StatusCode::RequestTerminated, EndedBy::RemoteCancel).await
+            }
+            (Phase::Ringing, None) => {
+                self.invite = None;
+                self.end(EndedBy::Unreachable, 408)
+            }
+            (_, Some(SipMessage::Request(request))) if request.method == Method::Ack => {
+                self.on_ack(&request).await
+            }
+            (_, None) => self.on_no_ack().await,
+            _ => Next::Stay,
+        }
+    }
+
+    async fn on_deadline(&mut self) -> Next {
+        match self.record.phase.get() {
+            Phase::Ringing => {
+                let status = StatusCode::TemporarilyUnavailable;
+                self.finish_ringing(status, EndedBy::Unanswered).await
+            }
+            _ => self.on_no_ack().await,
+        }
+    }
+
+    async fn on_command(&mut self, id: CommandId, command: SipCommand) -> Next {
+        match (self.record.phase.get(), command) {
+            (Phase::Ringing, SipCommand::Ring { .. }) => {
+                self.reply(StatusCode::Ringing, None).await;
+                self.stack.done(id);
+                Next::Stay
+            }
+            (Phase::Ringing, SipCommand::Answer { .. }) => self.answer(id).await,
+            (Phase::Ringing, SipCommand::Reject { status, reason, .. }) => {
+                if !(300..700).contains(&status) {
+                    self.stack.failed(id, format!("{status} is no status to reject a call with"));
+                    return Next::Stay;
+                }
+                let next =
+                    self.finish_ringing(status_with(status, &reason), EndedBy::Command).await;
+                self.stack.done(id);
+                next
+            }
+            (Phase::Ringing, SipCommand::HangUp { .. }) => {
+                let status = StatusCode::TemporarilyUnavailable;
+                let next = self.finish_ringing(status, EndedBy::Command).await;
+                self.stack.done(id);
+                next
+            }
+            (Phase::Answered, SipCommand::HangUp { .. }) => {
+                self.hangs_up_after_ack = true;
+                self.stack.done(id);
+                Next::Stay
+            }
+            (Phase::Confirmed, SipCommand::HangUp { .. }) => {
+                let next = self.hang_up(EndedBy::Command, 200).await;
+                self.stack.done(id);
+                next
+            }
+            (phase, _) => {
+                self.stack.failed(id, format!("the leg is {phase:?}").to_lowercase());
+                Next::Stay
+            }
+        }
+    }
+
+    async fn on_stop(&mut self) -> Next {
+        match self.record.phase.get() {
+            Phase::Ringing => {
+                self.finish_ringing(StatusCode::ServiceUnavailable, EndedBy::Command).await
+            }
+            // There is no time left to wait for the ACK.
+            _ => self.hang_up(EndedBy::Command, 200).await,
+        }
+    }
+
+    /// Binds sockets, gives them to the media thread, sends the 200: in that order, so that no
+    /// packet comes before its leg.
+    async fn answer(&mut self, id: CommandId) -> Next {
+        let stack = self.stack.clone();
+        if let Err((status, reason)) = self.prepare_audio() {
+            stack.failed(id, reason);
+            return self.finish_ringing(status.into(), EndedBy::Command).await;
+        }
+        let Some(local) = &mut self.local else { return Next::Stay };
+        let body = match &self.offered {
+            Some(offered) => local.answer(&offered.remote, Some(&offered.agreed)),
+            None => local.offer(None),
+        };
+        self.answer_is_due = self.offered.is_none();
+        self.offered = None;
+        self.reply(StatusCode::OK, Some(body)).await;
+        self.record.phase.set(Phase::Answered);
+        self.record.invite.take();
+        self.deadline = Some(Instant::now() + ACK_LIMIT);
+        stack.gate.borrow_mut().answered();
+        Counters::add(&stack.counters.calls_answered, 1);
+        stack.events.send(Event::CallAnswered { leg: self.record.leg });
+        stack.done(id);
+        Next::Stay
+    }
+
+    async fn on_ack(&mut self, ack: &Request) -> Next {
+        self.invite = None;
+        self.deadline = None;
+        if self.record.phase.get() == Phase::Answered {
+            self.record.phase.set(Phase::Confirmed);
+            self.stack.gate.borrow_mut().acknowledged();
+        }
+        if std::mem::take(&mut self.answer_is_due)
+            && let Err(reason) = self.take_answer(&ack.body)
+        {
+            log::info!("leg {:?} ends: {reason}", self.record.leg);
+            return self.hang_up(EndedBy::NoAck, 488).await;
+        }
+        if self.hangs_up_after_ack {
+            return self.hang_up(EndedBy::Command, 200).await;
+        }
+        Next::Stay
+    }
+
+    /// 64*T1 without ACK (RFC 3261 §13.3.1.4).
+    async fn on_no_ack(&mut self) -> Next {
+        let by = if self.hangs_up_after_ack { EndedBy::Command } else { EndedBy::NoAck };
+        self.hang_up(by, 408).await
+    }
+
+    pub(super) async fn hang_up(&mut self, by: EndedBy, status: u16) -> Next {
+        send_bye(&self.stack, &self.record.peer).await;
+        self.end(by, status)
+    }
+
+    /// A final response to the INVITE that is no 2xx, and the end.
+    pub(super) async fn finish_ringing(&mut self, status: StatusCode, by: EndedBy) -> Next {
+        let code = status.code();
+        if let Some(invite) = self.invite.take() {
+            refuse(invite, status, vec![]).await;
+        }
+        self.end(by, code)
+    }
+
+    pub(super) fn end(&mut self, by: EndedBy, status: u16) -> Next {
+        self.inputs.close();
+        self.stack.end(&self.record, by, status);
+        while let Ok(input) = self.inputs.try_recv() {
+            self.turn_away(input);
+        }
+        if let Some(invite) = self.invite.take() {
+            linger(invite);
+        }
+        Next::Leave
+    }
+
+    /// What came too late.
+    fn turn_away(&self, input: Input) {
+        match input {
+            Input::Command(id, _) => self.stack.failed(id, "the leg has ended".into()),
+            Input::Request(incoming) => {
+                let status = StatusCode::CallTransactionDoesNotExist;
+                crate::sip::stack::spawn(refuse(incoming.transaction, status, vec![]));
+            }
+            _ => {}
+        }
+    }
+
+    /// A response to the initial INVITE.
+    async fn reply(&mut self, status: StatusCode, body: Option<String>) {
+        let Some(invite) = &mut self.invite else { return };
+        let contact = self.record.peer.borrow().contact();
+        let mut headers = self.record.peer.borrow().record_routes();
+        headers.push(contact);
+        headers.push(super::response::allow());
+        if body.is_some() {
+            headers.push(sdp_type());
+        }
+        if let Err(error) = invite.reply_with(status, headers, body.map(String::into_bytes)).await {
+            log::debug!("response not sent: {error}");
+        }
+    }
+
+    pub(super) async fn ask_again(transaction: Transaction, status: StatusCode) {
+        refuse(transaction, status, vec![retry_after(1)]).await;
+    }
+}
+
+async fn drive(invite: &mut Option<Transaction>) -> Option<SipMessage> {
+    match invite {
+        Some(invite) => invite.receive().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn wait_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

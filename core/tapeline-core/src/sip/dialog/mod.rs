@@ -1,0 +1,20 @@
+//! Dialogs and the legs they carry. Ours: rsipstack's own dialog layer loses requests (D7), leaks
+//! on dead peers (D2) and sends BYEs to addresses behind a NAT.
+//!
+//! One task per leg ([`leg`]) owns its INVITE transaction and answers its requests in order. What
+//! others need of it stands in its [`LegRecord`](record::LegRecord): where to post, and how to end
+//! it when its task is gone.
+
+mod arrival;
+mod audio;
+mod bye;
+mod in_dialog;
+mod leg;
+mod peer;
+mod record;
+mod response;
+
+pub(super) use arrival::arrive;
+pub(super) use leg::{Incoming, Input};
+pub(super) use record::{DialogKey, LegRecord, Phase};
+pub(super) use response::{allow, refuse, retry_after};

@@ -1,0 +1,187 @@
+//! The far end of a dialog: who it is in requests of ours, and where they go (RFC 3261 §12).
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use rsipstack::sip::uri::{Host, HostWithPort, Uri};
+use rsipstack::sip::{Header, HeadersExt, Request};
+
+use crate::sip::transport::Listener;
+use crate::sip::wire::{contact_uri, list, uri_of, verbatim};
+
+/// State of a UAS dialog that requests of ours are made from.
+pub(super) struct Peer {
+    pub call_id: String,
+    /// From of our requests: the INVITE's To with our tag.
+    pub local: String,
+    /// To of our requests: the INVITE's From.
+    pub remote: String,
+    /// Route headers, first hop first; fixed by the INVITE (RFC 3261 §12.1.1).
+    routes: Vec<String>,
+    /// URI of the peer's Contact.
+    target: String,
+    /// Where its last request came from.
+    pub source: SocketAddr,
+    pub listener: Rc<Listener>,
+    pub local_seq: u32,
+    pub remote_seq: u32,
+}
+
+impl Peer {
+    /// From an INVITE whose To carries our tag already.
+    pub fn new(invite: &Request, source: SocketAddr, listener: Rc<Listener>) -> Option<Self> {
+        let mut peer = Self {
+            call_id: invite.call_id_header().ok()?.value().to_owned(),
+            local: invite.to_header().ok()?.value().to_owned(),
+            remote: invite.from_header().ok()?.value().to_owned(),
+            routes: record_routes(invite),
+            target: String::new(),
+            source,
+            listener,
+            local_seq: 0,
+            remote_seq: sequence(invite)?,
+        };
+        peer.refresh_target(invite);
+        (!peer.target.is_empty()).then_some(peer)
+    }
+
+    /// A re-INVITE or UPDATE may move the peer (RFC 3261 §12.2.2).
+    pub fn refresh_target(&mut self, request: &Request) {
+        let contact = request.contact_header().ok().and_then(|c| contact_uri(c.value()));
+        if let Some(contact) = contact {
+            self.target = contact.to_owned();
+        }
+    }
+
+    /// Request-URI, Route headers and destination of the next request of ours.
+    pub fn way(&self) -> Way {
+        let mut routes = self.routes.clone();
+        let mut uri = self.target.clone();
+        let first = self.routes.first().and_then(|route| uri_of(route));
+        let next_hop = next_hop(first.unwrap_or(&self.target), self.source);
+        if let Some(strict) = first.filter(|uri| !is_loose(uri)) {
+            // A strict router wants itself in the Request-URI, the target last (§12.2.1.1).
+            uri = strict.to_owned();
+            routes.remove(0);
+            routes.push(format!("<{}>", self.target));
+        }
+        Way { uri: verbatim(&uri), routes, next_hop }
+    }
+}
+
+impl Peer {
+    /// Where the peer reaches us.
+    pub fn contact(&self) -> Header {
+        Header::Contact(format!("<sip:tapeline@{}>", self.listener.address_for(self.source)).into())
+    }
+
+    /// For the responses that make the dialog (RFC 3261 §12.1.1).
+    pub fn record_routes(&self) -> Vec<Header> {
+        self.routes.iter().map(|route| Header::RecordRoute(route.clone().into())).collect()
+    }
+}
+
+/// How a request of ours travels.
+pub(super) struct Way {
+    pub uri: Uri,
+    pub routes: Vec<String>,
+    pub next_hop: SocketAddr,
+}
+
+pub(super) fn sequence(request: &Request) -> Option<u32> {
+    request.cseq_header().ok()?.value().split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Record-Route values in the order of the request: a UAS keeps it.
+fn record_routes(invite: &Request) -> Vec<String> {
+    let headers = invite.headers.iter().filter_map(|header| match header {
+        Header::RecordRoute(route) => Some(route.value()),
+        _ => None,
+    });
+    headers.flat_map(list).map(str::to_owned).collect()
+}
+
+fn is_loose(uri: &str) -> bool {
+    uri.split(';')
+        .skip(1)
+        .any(|p| p.split('=').next().is_some_and(|n| n.eq_ignore_ascii_case("lr")))
+}
+
+/// Where a request for `uri` goes. A host name, or an address that the source shows to lie behind
+/// a NAT, means: back to where the peer really sends from.
+fn next_hop(uri: &str, source: SocketAddr) -> SocketAddr {
+    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let host = rest.split([';', '?', '>']).next().unwrap_or_default();
+    let Ok(HostWithPort { host: Host::IpAddr(address), port }) = HostWithPort::try_from(host)
+    else {
+        return source;
+    };
+    let is_other_family = address.is_ipv4() != source.is_ipv4();
+    if is_other_family || address.is_multicast() || reach(address) < reach(source.ip()) {
+        return source;
+    }
+    SocketAddr::new(address, port.map_or(5060, |port| port.value()))
+}
+
+/// From how far an address can be talked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    Nowhere,
+    Machine,
+    Link,
+    Site,
+    World,
+}
+
+fn reach(address: IpAddr) -> Reach {
+    match address {
+        a if a.is_unspecified() => Reach::Nowhere,
+        a if a.is_loopback() => Reach::Machine,
+        IpAddr::V4(a) if a.is_link_local() => Reach::Link,
+        IpAddr::V6(a) if a.is_unicast_link_local() => Reach::Link,
+        IpAddr::V4(a) if a.is_private() || is_carrier_nat(a.octets()) => Reach::Site,
+        IpAddr::V6(a) if a.is_unique_local() => Reach::Site,
+        IpAddr::V4(a) if a.is_broadcast() => Reach::Nowhere,
+        _ => Reach::World,
+    }
+}
+
+/// 100.64.0.0/10 (RFC 6598).
+fn is_carrier_nat([a, b, _, _]: [u8; 4]) -> bool {
+    a == 100 && (64..128).contains(&b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_go_to_the_contact_unless_a_nat_hides_it() {
+        let cases = [
+            ("sip:a@192.0.2.1:5070", "192.0.2.1:40000", "192.0.2.1:5070"),
+            ("sip:a@198.51.100.1", "192.0.2.1:40000", "198.51.100.1:5060"),
+            ("sip:a@10.0.0.5:5060", "192.0.2.1:40000", "192.0.2.1:40000"),
+            ("sip:a@100.64.0.5:5060", "192.0.2.1:40000", "192.0.2.1:40000"),
+            ("sip:a@10.0.0.5:5060", "10.0.0.9:40000", "10.0.0.5:5060"),
+            ("sip:a@127.0.0.1:5060", "10.0.0.9:40000", "10.0.0.9:40000"),
+            ("sip:a@127.0.0.1:5062;x=y", "127.0.0.1:40000", "127.0.0.1:5062"),
+            ("sip:a@phone.example:5060", "192.0.2.1:40000", "192.0.2.1:40000"),
+            ("sip:a@0.0.0.0", "192.0.2.1:40000", "192.0.2.1:40000"),
+            ("sip:[2001:db8::1]:5070", "[2001:db8::2]:40000", "[2001:db8::1]:5070"),
+            ("sip:[fe80::1]", "[2001:db8::2]:40000", "[2001:db8::2]:40000"),
+            ("sip:a@192.0.2.1", "[2001:db8::2]:40000", "[2001:db8::2]:40000"),
+            ("", "192.0.2.1:40000", "192.0.2.1:40000"),
+        ];
+        for (uri, source, expected) in cases {
+            let hop = next_hop(uri, source.parse().unwrap());
+            assert_eq!(hop, expected.parse().unwrap(), "{uri} from {source}");
+        }
+    }
+
+    #[test]
+    fn loose_routers_say_so() {
+        assert!(is_loose("sip:p;lr") && is_loose("sip:p;x=1;LR=on"));
+        assert!(!is_loose("sip:p") && !is_loose("sip:lr;lrx"));
+    }
+}

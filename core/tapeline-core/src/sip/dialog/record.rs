@@ -1,0 +1,73 @@
+//! What the rest of the SIP thread knows of a leg.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use rsipstack::sip::{Request, SipMessage, StatusCode};
+use tokio::sync::mpsc;
+
+use crate::boundary::event::EndedBy;
+use crate::boundary::handle::LegHandle;
+use crate::sip::dialog::bye::send_bye;
+use crate::sip::dialog::leg::Input;
+use crate::sip::dialog::peer::Peer;
+use crate::sip::stack::Stack;
+
+/// RFC 3261 §12: Call-ID, our tag, the peer's tag.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct DialogKey {
+    pub call_id: String,
+    pub local_tag: String,
+    pub remote_tag: String,
+}
+
+/// The states of a leg; it only moves down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Our final response has not left.
+    Ringing,
+    /// Our 200 left, its ACK has not come.
+    Answered,
+    Confirmed,
+    /// Reported; nothing of it is left in the tables.
+    Ended,
+}
+
+/// Shared between the leg's task and the tables; outlives a task that panicked.
+pub(crate) struct LegRecord {
+    pub leg: LegHandle,
+    pub key: DialogKey,
+    /// The same request by another way (RFC 3261 §8.2.2.2): Call-ID, From tag, CSeq.
+    pub merge_key: (String, String, u32),
+    pub mailbox: mpsc::Sender<Input>,
+    pub phase: Cell<Phase>,
+    /// The media thread knows the leg.
+    pub has_media: Cell<bool>,
+    pub(super) peer: RefCell<Peer>,
+    /// Until it has a final response.
+    pub(super) invite: RefCell<Option<Request>>,
+}
+
+impl LegRecord {
+    /// The end of a leg whose task is gone: a word to the peer and the report.
+    pub(crate) async fn abandon(self: Rc<Self>, stack: Rc<Stack>) {
+        let phase = self.phase.get();
+        stack.end(&self, EndedBy::Fault, 500);
+        match phase {
+            Phase::Answered | Phase::Confirmed => send_bye(&stack, &self.peer).await,
+            Phase::Ringing => self.refuse_without_transaction(&stack).await,
+            Phase::Ended => {}
+        }
+    }
+
+    /// Once: the transaction that would repeat it went with the task.
+    async fn refuse_without_transaction(&self, stack: &Stack) {
+        let Some(invite) = self.invite.take() else { return };
+        let status = StatusCode::ServerInternalError;
+        let response = stack.endpoint.make_response(&invite, status, None);
+        let connection = self.peer.borrow().listener.connection.clone();
+        if let Err(error) = connection.send(SipMessage::Response(response), None).await {
+            log::debug!("response not sent: {error}");
+        }
+    }
+}

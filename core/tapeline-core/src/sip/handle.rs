@@ -1,0 +1,141 @@
+//! The way onto the SIP thread.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::boundary::command::{CommandId, SipCommand};
+use crate::boundary::counters::{Counters, LegStats};
+use crate::boundary::handle::{LegHandle, SlotAllocator};
+use crate::boundary::sink::EventSink;
+use crate::media::command::MediaHandle;
+use crate::sip::config::SipConfig;
+use crate::sip::thread::{Parts, run};
+use crate::sip::transport::bind_udp;
+
+/// Commands that wait for the SIP thread; beyond it [`SipBusy`].
+const COMMAND_QUEUE: usize = 8_192;
+/// What `stop` waits beyond the grace for the thread itself.
+const STOP_MARGIN: Duration = Duration::from_secs(1);
+
+/// The command was not taken: the SIP thread hangs, or has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SipBusy;
+
+impl fmt::Display for SipBusy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the SIP thread takes no commands")
+    }
+}
+
+impl std::error::Error for SipBusy {}
+
+/// Live figures of the legs that have audio; written by the SIP thread, read by anyone.
+#[derive(Clone, Default)]
+pub(super) struct LegStatsTable(Arc<Mutex<HashMap<LegHandle, Arc<LegStats>>>>);
+
+impl LegStatsTable {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<LegHandle, Arc<LegStats>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn insert(&self, leg: LegHandle, stats: Arc<LegStats>) {
+        self.lock().insert(leg, stats);
+    }
+
+    pub(super) fn remove(&self, leg: LegHandle) {
+        self.lock().remove(&leg);
+    }
+}
+
+/// One SIP thread. Clones share it; when the last is dropped the thread stops by itself.
+#[derive(Clone)]
+pub struct SipHandle {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    commands: mpsc::Sender<(CommandId, SipCommand)>,
+    stop: CancellationToken,
+    stopped: Mutex<std_mpsc::Receiver<()>>,
+    stop_limit: Duration,
+    stats: LegStatsTable,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl SipHandle {
+    /// Queues a command; `Event::CommandDone` or `Event::CommandFailed` answers it.
+    pub fn send(&self, id: CommandId, command: SipCommand) -> Result<(), SipBusy> {
+        self.inner.commands.try_send((id, command)).map_err(|_| SipBusy)
+    }
+
+    /// Figures of a leg that has audio, until it ends.
+    pub fn leg_stats(&self, leg: LegHandle) -> Option<Arc<LegStats>> {
+        self.inner.stats.lock().get(&leg).cloned()
+    }
+
+    /// What the UDP sockets are bound to, in the order of the configuration.
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.inner.addresses
+    }
+
+    /// Ends every call (BYE, or 503 before the answer) and the thread. Returns within
+    /// `Limits::stop_grace` and one second; false when the thread still ran then.
+    pub fn stop(&self) -> bool {
+        self.inner.stop.cancel();
+        let stopped = self.inner.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        !matches!(
+            stopped.recv_timeout(self.inner.stop_limit),
+            Err(std_mpsc::RecvTimeoutError::Timeout)
+        )
+    }
+}
+
+/// Binds the sockets and starts the thread `tl-sip`.
+pub fn start(
+    config: SipConfig,
+    media: MediaHandle,
+    events: EventSink,
+    counters: Arc<Counters>,
+    legs: Arc<SlotAllocator>,
+) -> io::Result<SipHandle> {
+    let sockets = config.udp.iter().map(|&to| bind_udp(to)).collect::<io::Result<Vec<_>>>()?;
+    let addresses = sockets.iter().map(|s| s.local_addr()).collect::<io::Result<Vec<_>>>()?;
+    let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
+    let (stopped_sender, stopped) = std_mpsc::channel();
+    let stop = CancellationToken::new();
+    let stats = LegStatsTable::default();
+    let stop_limit = config.limits.stop_grace + STOP_MARGIN;
+    let parts = Parts {
+        config,
+        sockets,
+        media,
+        events,
+        counters,
+        slots: legs,
+        stats: stats.clone(),
+        commands: command_queue,
+        stop: stop.clone(),
+    };
+    thread::Builder::new().name("tl-sip".into()).spawn(move || {
+        run(parts);
+        drop(stopped_sender);
+    })?;
+    let stopped = Mutex::new(stopped);
+    let inner = Inner { commands, stop, stopped, stop_limit, stats, addresses };
+    Ok(SipHandle { inner: Arc::new(inner) })
+}

@@ -1,0 +1,22 @@
+//! SIP: our own transports and dialogs over the parser and transactions of rsipstack.
+//!
+//! One thread, `tl-sip`, runs everything here on a tokio current-thread runtime, so requests keep
+//! their order. A datagram's way: [`transport`] receives it, [`gate`] charges its source, [`wire`]
+//! repairs or refuses it, rsipstack finds its transaction, [`dialog`] answers it. Nothing waits
+//! between the socket and the dialog, so there is no queue an attacker could fill.
+//!
+//! UDP only: stream transports join in [`transport`], callers of our own in [`dialog`].
+
+mod config;
+mod dialog;
+mod gate;
+mod guard;
+mod handle;
+mod rate;
+mod stack;
+mod thread;
+mod transport;
+mod wire;
+
+pub use config::{Limits, SipConfig};
+pub use handle::{SipBusy, SipHandle, start};

@@ -1,0 +1,428 @@
+//! What everything on the SIP thread shares: tables, endpoint, and the ways in.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rsipstack::EndpointBuilder;
+use rsipstack::sip::{Header, HeadersExt, Method, Request, SipMessage, StatusCode};
+use rsipstack::transaction::TransactionReceiver;
+use rsipstack::transaction::endpoint::EndpointInnerRef;
+use rsipstack::transaction::key::TransactionKey;
+use rsipstack::transaction::transaction::Transaction;
+use tokio::sync::Notify;
+
+use crate::boundary::command::{CommandId, SipCommand};
+use crate::boundary::counters::Counters;
+use crate::boundary::event::{EndedBy, Event};
+use crate::boundary::handle::{LegHandle, SlotAllocator};
+use crate::boundary::sink::EventSink;
+use crate::media::command::{MediaCommand, MediaHandle};
+use crate::sip::config::SipConfig;
+use crate::sip::dialog::{DialogKey, Incoming, Input, LegRecord, Phase, arrive, refuse};
+use crate::sip::dialog::{allow, retry_after};
+use crate::sip::gate::Gate;
+use crate::sip::guard::guarded;
+use crate::sip::handle::LegStatsTable;
+use crate::sip::transport::Listener;
+use crate::sip::wire::{self, Admission, TagMaker, stateless, tag};
+
+/// Everything of one incarnation of the thread.
+pub(super) struct Stack {
+    pub config: Rc<SipConfig>,
+    pub media: MediaHandle,
+    pub events: EventSink,
+    pub counters: Arc<Counters>,
+    pub slots: Arc<SlotAllocator>,
+    pub stats: LegStatsTable,
+    pub endpoint: EndpointInnerRef,
+    pub gate: RefCell<Gate>,
+    arrivals: RefCell<TransactionReceiver>,
+    tags: TagMaker,
+    random: RandomState,
+    drawn: Cell<u64>,
+    legs: RefCell<HashMap<LegHandle, Rc<LegRecord>>>,
+    dialogs: RefCell<HashMap<DialogKey, Rc<LegRecord>>>,
+    merge_keys: RefCell<HashSet<(String, String, u32)>>,
+    /// Live dialogs per Call-ID.
+    call_ids: RefCell<HashMap<String, u32>>,
+    /// Legs the media thread could not be told to drop yet.
+    unremoved: RefCell<Vec<LegHandle>>,
+    pub has_unremoved: Notify,
+    /// BYEs of ours that wait for an answer.
+    closing: Cell<usize>,
+    pub changed: Notify,
+}
+
+/// What becomes of a request that can be read.
+enum Verdict {
+    Take,
+    Drop,
+    /// Without a transaction: one reply per datagram, nothing kept, nothing repeated.
+    Refuse(u16),
+}
+
+/// Held while a BYE of ours waits for its answer.
+pub(super) struct Closing(Rc<Stack>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.closing.set(self.0.closing.get() - 1);
+        self.0.changed.notify_one();
+    }
+}
+
+/// Tasks live on the thread's own set and end with it.
+pub(super) fn spawn<F: Future<Output = ()> + 'static>(task: F) {
+    tokio::task::spawn_local(task);
+}
+
+/// A leg's task; a panic in it ends that leg and no other.
+pub(super) fn spawn_leg<F>(stack: Rc<Stack>, record: Rc<LegRecord>, task: F)
+where
+    F: Future<Output = ()> + 'static,
+{
+    spawn(async move {
+        if guarded(task).await.is_err() {
+            Counters::add(&stack.counters.caught_panics, 1);
+            log::error!("a panic ended leg {:?}", record.leg);
+            let ended = guarded(record.clone().abandon(stack.clone())).await;
+            if ended.is_err() {
+                stack.end(&record, EndedBy::Fault, 500);
+            }
+        }
+    });
+}
+
+impl Stack {
+    pub fn new(
+        config: Rc<SipConfig>,
+        media: MediaHandle,
+        events: EventSink,
+        counters: Arc<Counters>,
+        slots: Arc<SlotAllocator>,
+        stats: LegStatsTable,
+    ) -> Result<Self, String> {
+        let endpoint = EndpointBuilder::new().with_user_agent(&config.user_agent).build();
+        let arrivals = endpoint.incoming_transactions().map_err(|error| error.to_string())?;
+        let gate = Gate::new(config.access.clone(), config.limits.rate_in_all, Instant::now());
+        Ok(Self {
+            config,
+            media,
+            events,
+            counters,
+            slots,
+            stats,
+            endpoint: endpoint.inner,
+            gate: RefCell::new(gate),
+            arrivals: RefCell::new(arrivals),
+            tags: TagMaker::default(),
+            random: RandomState::new(),
+            drawn: Cell::new(0),
+            legs: RefCell::default(),
+            dialogs: RefCell::default(),
+            merge_keys: RefCell::default(),
+            call_ids: RefCell::default(),
+            unremoved: RefCell::default(),
+            has_unremoved: Notify::new(),
+            closing: Cell::new(0),
+            changed: Notify::new(),
+        })
+    }
+
+    pub fn done(&self, command: CommandId) {
+        self.events.send(Event::CommandDone { command });
+    }
+
+    pub fn failed(&self, command: CommandId, reason: String) {
+        self.events.send(Event::CommandFailed { command, reason: reason.into() });
+    }
+
+    /// A number nobody can foretell.
+    pub fn random(&self) -> u64 {
+        self.drawn.set(self.drawn.get() + 1);
+        self.random.hash_one(self.drawn.get())
+    }
+
+    pub fn closing(self: &Rc<Self>) -> Closing {
+        self.closing.set(self.closing.get() + 1);
+        Closing(self.clone())
+    }
+
+    /// No leg, and no BYE that waits for an answer.
+    pub fn is_quiet(&self) -> bool {
+        self.legs.borrow().is_empty() && self.closing.get() == 0
+    }
+
+    // ---- commands
+
+    pub fn on_command(&self, id: CommandId, command: SipCommand) {
+        let leg = match &command {
+            SipCommand::SetAccess { access } => {
+                self.gate.borrow_mut().set_access(access.clone());
+                return self.done(id);
+            }
+            SipCommand::SetDraining { draining } => {
+                self.gate.borrow_mut().set_draining(*draining);
+                return self.done(id);
+            }
+            SipCommand::Ring { leg }
+            | SipCommand::Answer { leg }
+            | SipCommand::Reject { leg, .. }
+            | SipCommand::HangUp { leg } => *leg,
+        };
+        let record = self.legs.borrow().get(&leg).cloned();
+        match record.map(|record| record.mailbox.try_send(Input::Command(id, command))) {
+            None => self.failed(id, "no such leg".into()),
+            Some(Err(_)) => self.failed(id, "the leg is busy or has ended".into()),
+            Some(Ok(())) => {}
+        }
+    }
+
+    /// Tells every leg to end.
+    pub fn stop_legs(&self) {
+        self.gate.borrow_mut().set_draining(true);
+        let records: Vec<_> = self.legs.borrow().values().cloned().collect();
+        for record in records {
+            if record.mailbox.try_send(Input::Stop).is_err() {
+                self.end(&record, EndedBy::Command, 503);
+            }
+        }
+    }
+
+    /// Ends what is left without another word to the peers.
+    pub fn drop_legs(&self, by: EndedBy) {
+        let records: Vec<_> = self.legs.borrow().values().cloned().collect();
+        for record in records {
+            self.end(&record, by, 500);
+        }
+    }
+
+    // ---- datagrams
+
+    pub async fn on_datagram(
+        self: &Rc<Self>,
+        listener: &Rc<Listener>,
+        datagram: &[u8],
+        source: SocketAddr,
+    ) {
+        Counters::add(&self.counters.sip_received, 1);
+        let message = wire::trim(datagram);
+        let is_known = wire::call_id(message).is_some_and(|id| self.knows_call(id));
+        if !is_known && !self.gate.borrow_mut().charge(source.ip(), Instant::now()) {
+            return Counters::add(&self.counters.sip_rate_limited, 1);
+        }
+        let is_allowed = is_known || self.gate.borrow().is_allowed(source.ip());
+        if message.is_empty() {
+            // RFC 5626 §3.5.1: a keep-alive of two line ends is answered with one.
+            if datagram == b"\r\n\r\n" && is_allowed {
+                listener.send(b"\r\n", source);
+            }
+            return;
+        }
+        match wire::admit(message, source, &self.tags) {
+            Admission::Ignore => Counters::add(&self.counters.sip_malformed, 1),
+            Admission::Refuse { .. } if !is_allowed => {
+                Counters::add(&self.counters.sip_refused_source, 1);
+            }
+            Admission::Refuse { status, reply } => {
+                if status == 400 {
+                    Counters::add(&self.counters.sip_malformed, 1);
+                }
+                listener.send(&reply, source);
+            }
+            Admission::Response(response) => {
+                self.to_transaction(listener, source, SipMessage::Response(response)).await;
+            }
+            Admission::Request { request, key, head } => {
+                let status = match self.judge(&request, &key, source, is_known) {
+                    Verdict::Drop => return,
+                    Verdict::Refuse(status) => status,
+                    Verdict::Take => {
+                        let message = SipMessage::Request(request);
+                        return self.to_transaction(listener, source, message).await;
+                    }
+                };
+                let extra: &[_] = if status == 503 { &[("Retry-After", "5")] } else { &[] };
+                if let Some(reply) = stateless(&head, source, &self.tags, status, extra) {
+                    listener.send(&reply, source);
+                }
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        request: &Request,
+        key: &TransactionKey,
+        source: SocketAddr,
+        is_known: bool,
+    ) -> Verdict {
+        let is_new = to_tag(request).is_none()
+            && self.endpoint.transactions.get(key).is_none()
+            && self.endpoint.finished_transactions.get(key).is_none();
+        let mut gate = self.gate.borrow_mut();
+        if is_known && is_new && !gate.charge(source.ip(), Instant::now()) {
+            // A live call's Call-ID is no pass for other requests.
+            Counters::add(&self.counters.sip_rate_limited, 1);
+            return Verdict::Drop;
+        }
+        if !gate.is_allowed(source.ip()) && (is_new || !is_known) {
+            Counters::add(&self.counters.sip_refused_source, 1);
+            let is_invite = request.method == Method::Invite;
+            return if is_invite { Verdict::Refuse(403) } else { Verdict::Drop };
+        }
+        let is_full = !gate.takes_calls() || self.legs.borrow().len() >= self.config.limits.dialogs;
+        match request.method {
+            Method::Invite if is_new && is_full => Verdict::Refuse(503),
+            // rsipstack's own 481 has no To tag.
+            Method::Cancel if is_new => Verdict::Refuse(481),
+            _ => Verdict::Take,
+        }
+    }
+
+    /// Hands a message to rsipstack and takes what new transaction it made of it. Both are
+    /// immediate, so a new transaction always belongs to this very datagram.
+    async fn to_transaction(
+        self: &Rc<Self>,
+        listener: &Rc<Listener>,
+        source: SocketAddr,
+        message: SipMessage,
+    ) {
+        let connection = listener.connection.clone();
+        let received = self.endpoint.on_received_message(message, connection, &source.into()).await;
+        if let Err(error) = received {
+            log::debug!("message from {source} dropped: {error}");
+        }
+        loop {
+            let arrival = self.arrivals.borrow_mut().try_recv();
+            let Ok(transaction) = arrival else { return };
+            self.on_transaction(listener, source, transaction).await;
+        }
+    }
+
+    async fn on_transaction(
+        self: &Rc<Self>,
+        listener: &Rc<Listener>,
+        source: SocketAddr,
+        transaction: Transaction,
+    ) {
+        let request = &transaction.original;
+        let unknown = StatusCode::CallTransactionDoesNotExist;
+        let Some(local_tag) = to_tag(request) else {
+            return match request.method {
+                Method::Invite => arrive(self, listener, source, transaction).await,
+                Method::Options => self.answer_options(transaction).await,
+                _ => refuse(transaction, unknown, vec![]).await,
+            };
+        };
+        let Some(record) = self.dialog_of(request, local_tag) else {
+            return refuse(transaction, unknown, vec![]).await;
+        };
+        let incoming = Incoming { transaction, source, listener: listener.clone() };
+        let refused = match record.mailbox.try_send(Input::Request(Box::new(incoming))) {
+            Ok(()) => return,
+            Err(tokio::sync::mpsc::error::TrySendError::Full(input)) => (input, false),
+            Err(tokio::sync::mpsc::error::TrySendError::Closed(input)) => (input, true),
+        };
+        if let (Input::Request(incoming), is_gone) = refused {
+            let status = if is_gone { unknown } else { StatusCode::ServerInternalError };
+            refuse(incoming.transaction, status, vec![retry_after(1)]).await;
+        }
+    }
+
+    /// A peer asks whether we live and what we do (RFC 3261 §11).
+    async fn answer_options(&self, transaction: Transaction) {
+        let status = if self.gate.borrow().is_draining() {
+            StatusCode::ServiceUnavailable
+        } else {
+            StatusCode::OK
+        };
+        let accept = Header::Accept("application/sdp".into());
+        refuse(transaction, status, vec![allow(), accept]).await;
+    }
+
+    fn dialog_of(&self, request: &Request, local_tag: String) -> Option<Rc<LegRecord>> {
+        let call_id = request.call_id_header().ok()?.value().to_owned();
+        let remote_tag = tag(request.from_header().ok()?.value())?.to_owned();
+        self.dialogs.borrow().get(&DialogKey { call_id, local_tag, remote_tag }).cloned()
+    }
+
+    // ---- tables
+
+    fn knows_call(&self, call_id: &str) -> bool {
+        self.call_ids.borrow().contains_key(call_id)
+    }
+
+    #[cfg(test)]
+    pub fn record(&self, leg: LegHandle) -> Option<Rc<LegRecord>> {
+        self.legs.borrow().get(&leg).cloned()
+    }
+
+    pub fn is_merged(&self, key: &(String, String, u32)) -> bool {
+        self.merge_keys.borrow().contains(key)
+    }
+
+    pub fn insert(&self, record: Rc<LegRecord>) {
+        *self.call_ids.borrow_mut().entry(record.key.call_id.clone()).or_default() += 1;
+        self.merge_keys.borrow_mut().insert(record.merge_key.clone());
+        self.dialogs.borrow_mut().insert(record.key.clone(), record.clone());
+        self.legs.borrow_mut().insert(record.leg, record);
+    }
+
+    /// Takes a leg out of every table and reports it; once per leg.
+    pub fn end(&self, record: &Rc<LegRecord>, by: EndedBy, sip_status: u16) {
+        let leg = record.leg;
+        match record.phase.replace(Phase::Ended) {
+            Phase::Ended => return,
+            Phase::Answered => self.gate.borrow_mut().acknowledged(),
+            Phase::Ringing | Phase::Confirmed => {}
+        }
+        self.legs.borrow_mut().remove(&leg);
+        self.dialogs.borrow_mut().remove(&record.key);
+        self.merge_keys.borrow_mut().remove(&record.merge_key);
+        let mut call_ids = self.call_ids.borrow_mut();
+        if let Some(count) = call_ids.get_mut(&record.key.call_id) {
+            *count -= 1;
+            if *count == 0 {
+                call_ids.remove(&record.key.call_id);
+            }
+        }
+        drop(call_ids);
+        self.stats.remove(leg);
+        Counters::add(&self.counters.calls_ended, 1);
+        self.events.send(Event::CallEnded { leg, by, sip_status });
+        if record.has_media.get() {
+            self.unremoved.borrow_mut().push(leg);
+            self.remove_media();
+        } else {
+            self.slots.release(leg.0);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Hands over the removals that wait; a slot is free only after its own. True when none is
+    /// left.
+    pub fn remove_media(&self) -> bool {
+        let mut waiting = self.unremoved.borrow_mut();
+        waiting.retain(|&leg| {
+            let is_sent = self.media.send(MediaCommand::RemoveLeg { leg }).is_ok();
+            if is_sent {
+                self.slots.release(leg.0);
+            }
+            !is_sent
+        });
+        if !waiting.is_empty() {
+            self.has_unremoved.notify_one();
+        }
+        waiting.is_empty()
+    }
+}
+
+fn to_tag(request: &Request) -> Option<String> {
+    tag(request.to_header().ok()?.value()).map(str::to_owned)
+}

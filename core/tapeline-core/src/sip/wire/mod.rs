@@ -1,0 +1,13 @@
+//! From a datagram to a request that rsipstack reads without surprise, or to a stateless refusal.
+//!
+//! Pure: bytes, source address and tag maker in, an [`Admission`] out.
+
+mod admit;
+mod head;
+mod reply;
+mod value;
+
+pub(super) use admit::{Admission, admit};
+pub(super) use head::{call_id, trim};
+pub(super) use reply::{ALLOW, TagMaker, stateless};
+pub(super) use value::{contact_uri, display_name, list, tag, uri_of, user_of, verbatim};

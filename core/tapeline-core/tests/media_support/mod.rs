@@ -1,0 +1,291 @@
+//! Phones in memory around the real tick, in virtual time: no socket, no thread, no sleep.
+
+#![allow(dead_code)] // each test file uses its part
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rtp_types::RtpPacket;
+use tapeline_core::boundary::command::RoomCommand;
+use tapeline_core::boundary::counters::{Counters, LegStats};
+use tapeline_core::boundary::event::Event;
+use tapeline_core::boundary::handle::{Handle, LegHandle, RecorderHandle, RoomHandle};
+use tapeline_core::boundary::sink::{EventQueue, event_path};
+use tapeline_core::media::command::{Agreement, Codec, Direction, MediaCommand, MediaHandle};
+use tapeline_core::media::leg::link::{Link, MemoryLink, MemoryPacket, MemoryPeer};
+use tapeline_core::media::supply::{Stock, supply};
+use tapeline_core::media::tick::{MediaConfig, Tick};
+use tapeline_core::record::spec::Target;
+use tapeline_core::record::tap::{Mark, MarkKind, Tap, TapReader, TickTime};
+use tapeline_core::sys::eventfd::EventFd;
+
+pub const FRAME: usize = 160;
+pub const TICK_NS: u64 = 20_000_000;
+const START: TickTime = TickTime { unix_us: 1_790_000_000_000_000, monotonic_ns: 60_000_000_000 };
+const CONFIG: MediaConfig = MediaConfig { legs: 64, rooms: 16, taps: 16, realtime: false };
+
+pub fn leg(slot: u32) -> LegHandle {
+    LegHandle(Handle { slot, generation: 1 })
+}
+
+pub fn room(slot: u32) -> RoomHandle {
+    RoomHandle(Handle { slot, generation: 1 })
+}
+
+pub fn address(slot: u32) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], 20_000 + slot as u16 * 2))
+}
+
+pub fn agreement(slot: u32) -> Agreement {
+    Agreement {
+        remote: address(slot),
+        codec: Codec::Pcmu,
+        payload_type: 0,
+        telephone_event: Some(101),
+        packet_ms: 20,
+        direction: Direction::SendRecv,
+    }
+}
+
+/// An RTP packet; the SSRC is the slot's.
+pub fn rtp(slot: u32, kind: u8, sequence: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x80, kind];
+    bytes.extend(sequence.to_be_bytes());
+    bytes.extend(timestamp.to_be_bytes());
+    bytes.extend((0x5000_0000 | slot).to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// A tone's samples from the sample `from` on.
+pub fn tone(hz: f64, amplitude: f64, from: usize, count: usize) -> Vec<i16> {
+    (from..from + count)
+        .map(|n| (amplitude * (std::f64::consts::TAU * hz * n as f64 / 8_000.0).sin()) as i16)
+        .collect()
+}
+
+/// Level of one frequency, relative to full scale (Goertzel).
+pub fn level_of(hz: f64, samples: &[i16]) -> f64 {
+    let step = 2.0 * (std::f64::consts::TAU * hz / 8_000.0).cos();
+    let (mut before, mut last) = (0.0, 0.0);
+    for sample in samples {
+        let now = f64::from(*sample) + step * last - before;
+        (before, last) = (last, now);
+    }
+    let power = before * before + last * last - step * before * last;
+    2.0 * power.max(0.0).sqrt() / samples.len() as f64 / 32_768.0
+}
+
+pub struct Phone {
+    pub slot: u32,
+    pub stats: Arc<LegStats>,
+    pub heard: Vec<i16>,
+    /// Frequency and amplitude of what it says; `None`: it sends nothing at all.
+    pub says: Option<(f64, f64)>,
+    pub peer: MemoryPeer,
+    pub sequence: u16,
+    pub timestamp: u32,
+    pub rtcp_heard: u32,
+    spoken: usize,
+}
+
+pub struct Stage {
+    pub tick: Tick,
+    pub stock: Stock,
+    pub media: MediaHandle,
+    pub counters: Arc<Counters>,
+    pub now: TickTime,
+    pub phones: Vec<Phone>,
+    queue: EventQueue,
+    seen: Vec<Event>,
+    next_command: u64,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        let counters = Arc::new(Counters::default());
+        let (_, tick_events, queue) = event_path(counters.clone()).unwrap();
+        let (media, commands) = MediaHandle::new();
+        let (supply, stock) = supply().unwrap();
+        let tick = Tick::new(CONFIG, commands, supply, tick_events, counters.clone());
+        Self {
+            tick,
+            stock,
+            media,
+            counters,
+            now: START,
+            phones: Vec::new(),
+            queue,
+            seen: Vec::new(),
+            next_command: 0,
+        }
+    }
+
+    /// A stage with one room and a talker per tone, all joined and settled.
+    pub fn with_talkers(tones: &[(f64, f64)]) -> Self {
+        let mut stage = Self::new();
+        stage.room(RoomCommand::CreateRoom { room: room(0), rate_hz: 8_000 });
+        for (slot, says) in tones.iter().enumerate() {
+            stage.phone(slot as u32).says = Some(*says);
+            stage.join(slot as u32);
+        }
+        stage.run(5);
+        stage
+    }
+
+    pub fn phone(&mut self, slot: u32) -> &mut Phone {
+        let (link, peer) = MemoryLink::pair();
+        let stats = Arc::new(LegStats::default());
+        let link = Link::Memory(link);
+        self.tick.place_leg(leg(slot), link, agreement(slot), stats.clone(), self.now);
+        self.phones.push(Phone {
+            slot,
+            stats,
+            heard: Vec::new(),
+            says: None,
+            peer,
+            sequence: 65_500,
+            timestamp: u32::MAX - 3_000,
+            rtcp_heard: 0,
+            spoken: 0,
+        });
+        self.phones.last_mut().unwrap()
+    }
+
+    /// Sends a room command; its id.
+    pub fn room(&mut self, action: RoomCommand) -> u64 {
+        self.next_command += 1;
+        let command = self.next_command;
+        assert!(self.media.send(MediaCommand::Room { command, action }).is_ok());
+        command
+    }
+
+    pub fn join(&mut self, slot: u32) -> u64 {
+        self.room(RoomCommand::Join { leg: leg(slot), room: room(0), muted: false, deaf: false })
+    }
+
+    /// Starts a recording of the target; the writer's end.
+    pub fn record(&mut self, slot: u32, target: Target, channels: u8, limit: Option<u64>) -> Tape {
+        let recorder = RecorderHandle(Handle { slot, generation: 1 });
+        let waker = Arc::new(EventFd::new().unwrap());
+        let (tap, reader) = Tap::new(recorder, target, 8_000, channels, limit, waker);
+        self.next_command += 1;
+        let command = self.next_command;
+        let tap = Box::new(tap);
+        assert!(self.media.send(MediaCommand::AddTap { command, tap }).is_ok());
+        Tape { recorder, reader, samples: Vec::new(), marks: Vec::new() }
+    }
+
+    /// One packet of every phone that says something, 10 ms before the tick, then the tick.
+    pub fn run(&mut self, ticks: usize) {
+        for _ in 0..ticks {
+            let arrival_ns = self.now.monotonic_ns - TICK_NS / 2;
+            for phone in &mut self.phones {
+                phone.speak(arrival_ns);
+            }
+            self.tick();
+        }
+    }
+
+    /// The tick alone.
+    pub fn tick(&mut self) {
+        self.tick.run(self.now);
+        self.stock.restock();
+        self.pass(1);
+        for phone in &mut self.phones {
+            phone.listen();
+        }
+        self.seen.extend(self.queue.drain(10_000));
+    }
+
+    /// Time goes by without a tick.
+    pub fn pass(&mut self, ticks: u64) {
+        self.now.monotonic_ns += ticks * TICK_NS;
+        self.now.unix_us += (ticks * TICK_NS / 1_000) as i64;
+    }
+
+    pub fn events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.seen)
+    }
+
+    pub fn count(&self, name: &str) -> u64 {
+        self.counters.snapshot().into_iter().find(|(known, _)| *known == name).unwrap().1
+    }
+
+    /// How a command was answered; `None` while it is not.
+    pub fn answer(&self, id: u64) -> Option<Result<(), String>> {
+        self.seen.iter().find_map(|event| match event {
+            Event::CommandDone { command } if *command == id => Some(Ok(())),
+            Event::CommandFailed { command, reason } if *command == id => {
+                Some(Err(reason.to_string()))
+            }
+            _ => None,
+        })
+    }
+}
+
+impl Phone {
+    pub fn put(&mut self, arrival_ns: u64, bytes: &[u8]) {
+        let packet = MemoryPacket::new(address(self.slot), arrival_ns, bytes);
+        assert!(self.peer.to_leg.push(packet).is_ok());
+    }
+
+    pub fn speak(&mut self, arrival_ns: u64) {
+        let Some((hz, amplitude)) = self.says else { return };
+        let samples = tone(hz, amplitude, self.spoken, FRAME);
+        self.spoken += FRAME;
+        let mut payload = [0; FRAME];
+        Codec::Pcmu.encode(&samples, &mut payload);
+        let bytes = rtp(self.slot, 0, self.sequence, self.timestamp, &payload);
+        self.put(arrival_ns, &bytes);
+        self.advance(1, FRAME as u32);
+    }
+
+    pub fn advance(&mut self, packets: u16, samples: u32) {
+        self.sequence = self.sequence.wrapping_add(packets);
+        self.timestamp = self.timestamp.wrapping_add(samples);
+    }
+
+    fn listen(&mut self) {
+        while let Ok(packet) = self.peer.from_leg.pop() {
+            if packet.is_rtcp {
+                self.rtcp_heard += 1;
+                continue;
+            }
+            let parsed = RtpPacket::parse(packet.bytes()).unwrap();
+            let start = self.heard.len();
+            self.heard.resize(start + parsed.payload().len(), 0);
+            Codec::Pcmu.decode(parsed.payload(), &mut self.heard[start..]);
+        }
+    }
+}
+
+/// The writer's end of a recording.
+pub struct Tape {
+    pub recorder: RecorderHandle,
+    pub reader: TapReader,
+    pub samples: Vec<i16>,
+    pub marks: Vec<Mark>,
+}
+
+impl Tape {
+    /// Takes over what has been recorded since the last call.
+    pub fn wind(&mut self) -> &mut Self {
+        while let Ok(mark) = self.reader.marks.pop() {
+            self.marks.push(mark);
+        }
+        while let Ok(sample) = self.reader.samples.pop() {
+            self.samples.push(sample);
+        }
+        self
+    }
+
+    pub fn has(&self, wanted: impl Fn(&MarkKind) -> bool) -> Option<u64> {
+        self.marks.iter().find(|mark| wanted(&mark.kind)).map(|mark| mark.position)
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.has(|kind| matches!(kind, MarkKind::Finished { .. })).is_some()
+    }
+}

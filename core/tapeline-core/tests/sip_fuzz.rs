@@ -1,0 +1,203 @@
+//! Mutated datagrams against a live SIP thread: seeded, bounded, and the stack lives on.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod sip_support;
+
+use std::time::{Duration, Instant};
+
+use sip_support::{Message, Node, Phone, SDP, config};
+use tapeline_core::boundary::command::SipCommand;
+use tapeline_core::boundary::event::Event;
+use tapeline_core::sdp;
+
+const DATAGRAMS: usize = 30_000;
+/// Between two checks that the stack has kept up.
+const BATCH: usize = 100;
+
+/// xorshift64* (Vigna 2016).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+
+    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
+}
+
+const TOKENS: [&[u8]; 26] = [
+    b"\r\n",
+    b"\r\n\r\n",
+    b":",
+    b";",
+    b"<",
+    b">",
+    b"\"",
+    b"\\",
+    b"%",
+    b"%00",
+    b"@",
+    b"=",
+    b",",
+    b" ",
+    b"\0",
+    b"\xff\xfe",
+    b"sip:",
+    b"tel:",
+    b"SIP/2.0",
+    b"z9hG4bK",
+    b";tag=",
+    b"99999999999999999999",
+    b"-1",
+    b"[::1]",
+    b"m=audio 0 RTP/AVP 0\r\n",
+    b"Content-Length: 5\r\n",
+];
+
+fn mutated(seed: &[u8], others: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..=random.below(4) {
+        let at = random.below(bytes.len() + 1);
+        let end = (at + random.below(40)).min(bytes.len());
+        match random.below(8) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
+            1 => drop(bytes.drain(at..end)),
+            2 => drop(bytes.splice(at..at, random.pick(&TOKENS).iter().copied())),
+            3 => drop(bytes.splice(at..end, random.pick(&TOKENS).iter().copied())),
+            4 => {
+                let again = bytes[at..end].repeat(1 + random.below(20));
+                bytes.splice(at..at, again);
+            }
+            5 => bytes.truncate(at),
+            6 => {
+                let other = &others[random.below(others.len())];
+                let cut = random.below(other.len() + 1);
+                bytes.truncate(at);
+                bytes.extend_from_slice(&other[cut..]);
+            }
+            _ => swap_lines(&mut bytes, random),
+        }
+    }
+    bytes.truncate(60_000);
+    bytes
+}
+
+fn swap_lines(bytes: &mut Vec<u8>, random: &mut Random) {
+    let mut lines: Vec<Vec<u8>> = bytes.split(|&b| b == b'\n').map(<[u8]>::to_vec).collect();
+    let (a, b) = (random.below(lines.len()), random.below(lines.len()));
+    lines.swap(a, b);
+    *bytes = lines.join(&b'\n');
+}
+
+/// Good messages of every kind, in and out of the live dialog of `phone`.
+fn seeds(phone: &Phone, stranger: &Phone) -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for method in ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "REFER"] {
+        let body = if matches!(method, "INVITE" | "UPDATE") { SDP } else { "" };
+        seeds.push(stranger.text(method, "z9hG4bKfuzz", 1, body));
+        if method != "BYE" {
+            seeds.push(phone.text(method, "z9hG4bKlive", 1_000_000, body));
+        }
+    }
+    let reply = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKx\r\n\
+        From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n";
+    seeds.push(reply.into());
+    seeds.into_iter().map(String::into_bytes).collect()
+}
+
+#[test]
+fn mutated_datagrams_leave_the_stack_alive() {
+    let seed = 0x7a9e_11e5_eed5;
+    let mut random = Random(seed);
+    let mut config = config();
+    config.limits.dialogs = 200;
+    let mut node = Node::with(config, 300);
+    let mut phone = Phone::new(&node);
+    let leg = node.talk(&mut phone);
+    let stranger = Phone::new(&node);
+    let seeds = seeds(&phone, &stranger);
+    let begun = Instant::now();
+
+    for number in 0..DATAGRAMS {
+        let bytes = mutated(&seeds[random.below(seeds.len())], &seeds, &mut random);
+        stranger.send_raw(&bytes);
+        if number % BATCH == 0 {
+            react(&mut node, &mut random);
+            phone.is_answered();
+            swallow(&stranger);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(50), "only {number} of {DATAGRAMS}");
+    }
+
+    phone.is_answered();
+    assert_eq!(node.count(|c| &c.caught_panics), 0, "seed {seed:#x}");
+    assert_eq!(node.count(|c| &c.sip_rebuilds), 0);
+    assert!(node.count(|c| &c.sip_received) > DATAGRAMS as u64 * 9 / 10);
+    node.command(SipCommand::SetDraining { draining: false }).unwrap();
+    // The call may have been ended by a mutant that was a good BYE; if not, it still works.
+    node.post(SipCommand::HangUp { leg });
+    node.sip.stop();
+    assert_eq!(node.count(|c| &c.caught_panics), 0, "seed {seed:#x}");
+    assert_eq!(node.slots.in_use(), 0);
+}
+
+/// Does what a control plane might with calls that arrived.
+fn react(node: &mut Node, random: &mut Random) {
+    while node.media_now().is_some() {}
+    let arrived = |event: &Event| match event {
+        Event::CallArrived(call) => Some(call.leg),
+        _ => None,
+    };
+    while let Some(leg) = node.event_within(Duration::ZERO, arrived) {
+        let command = match random.below(4) {
+            0 => SipCommand::Ring { leg },
+            1 => SipCommand::HangUp { leg },
+            2 => SipCommand::Reject { leg, status: 486, reason: String::new() },
+            _ => SipCommand::Answer { leg },
+        };
+        node.post(command);
+    }
+}
+
+/// Every reply must be whole.
+fn swallow(phone: &Phone) {
+    let mut buffer = [0; 65_535];
+    phone.socket.set_nonblocking(true).unwrap();
+    while let Ok(length) = phone.socket.recv(&mut buffer) {
+        if &buffer[..length] != b"\r\n" {
+            Message::parse(&buffer[..length]);
+        }
+    }
+    phone.socket.set_nonblocking(false).unwrap();
+}
+
+#[test]
+fn mutated_descriptions_are_read_or_refused() {
+    let mut random = Random(0x5d9);
+    let long = SDP.to_owned()
+        + "m=video 5000 RTP/AVP 31\r\na=ptime:40\r\na=sendonly\r\nm=audio 1 RTP/AVPF 8 96\r\n\
+           c=IN IP6 ::1\r\na=rtpmap:96 telephone-event/8000\r\na=inactive\r\n";
+    let seeds = [SDP.as_bytes().to_vec(), long.into_bytes()];
+    let mut read = 0;
+    for number in 0..50_000 {
+        let bytes = mutated(&seeds[number % 2], &seeds, &mut random);
+        let Ok(remote) = sdp::parse(&bytes) else { continue };
+        read += 1;
+        let agreed = sdp::agree(&remote, number % 3 == 0, None);
+        let mut local = sdp::LocalDescription::new([127, 0, 0, 1].into(), 2, random.next());
+        let answer = local.answer(&remote, agreed.as_ref());
+        assert_eq!(answer.matches("\r\nm=").count(), remote.streams.len(), "{answer}");
+        let again = sdp::parse(answer.as_bytes());
+        assert!(again.is_ok(), "{again:?}: {answer:?}");
+    }
+    assert!(read > 5_000, "only {read} were readable");
+}

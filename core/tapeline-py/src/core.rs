@@ -1,0 +1,276 @@
+//! The class `Core`: arguments checked and handed over, events handed back.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use tapeline_core::boundary::command::{Access, Network, RoomCommand, SipCommand};
+use tapeline_core::boundary::core::{Core as Running, CoreConfig};
+use tapeline_core::boundary::handle::{LegHandle, RecorderHandle, RoomHandle};
+use tapeline_core::record::spec::{Format, RecordingSpec, Target};
+
+use crate::error::{guarded, guarded_by, refused};
+use crate::event::{PyEvent, to_python};
+
+/// dBov of a level that says nothing.
+const SILENCE_DB: f64 = -90.0;
+
+#[pyclass(frozen, module = "tapeline._core")]
+pub struct Core {
+    running: Running,
+}
+
+impl Core {
+    fn guarded<T>(&self, work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+        guarded_by(|| self.running.count_panic(), work)
+    }
+
+    fn sip(&self, command: SipCommand) -> PyResult<u64> {
+        self.guarded(|| self.running.sip(command).map_err(refused))
+    }
+
+    fn room(&self, command: RoomCommand) -> PyResult<u64> {
+        self.guarded(|| self.running.room(command).map_err(refused))
+    }
+}
+
+#[pymethods]
+impl Core {
+    #[new]
+    #[pyo3(signature = (
+        *, sip_udp, rtp_address, rtp_ports, spool, networks = Vec::new(), rate_per_source = 0,
+        rate_exempt = vec!["127.0.0.0/8".into(), "::1/128".into()], max_unacknowledged = 2_000,
+        realtime = true, max_legs = 4_096, max_rooms = 2_048, max_recorders = 2_048,
+        reserve_bytes = 0, ring_limit_ms = 180_000,
+    ))]
+    #[allow(clippy::too_many_arguments)] // Keywords of one Python call.
+    fn new(
+        py: Python<'_>,
+        sip_udp: Vec<String>,
+        rtp_address: &str,
+        rtp_ports: (u16, u16),
+        spool: PathBuf,
+        networks: Vec<String>,
+        rate_per_source: u32,
+        rate_exempt: Vec<String>,
+        max_unacknowledged: u32,
+        realtime: bool,
+        max_legs: u32,
+        max_rooms: u32,
+        max_recorders: u32,
+        reserve_bytes: u64,
+        ring_limit_ms: u64,
+    ) -> PyResult<Self> {
+        let config = CoreConfig {
+            sip_udp: parse_all(&sip_udp, "an address with a port")?,
+            advertised: parse_advertised(rtp_address)?,
+            rtp_ports: rtp_ports.0..=rtp_ports.1,
+            access: parse_access(networks, rate_per_source, rate_exempt, max_unacknowledged)?,
+            user_agent: concat!("tapeline/", env!("CARGO_PKG_VERSION")).into(),
+            spool,
+            reserve_bytes,
+            realtime,
+            max_legs,
+            max_rooms,
+            max_recorders,
+            ring_max: Duration::from_millis(ring_limit_ms),
+        };
+        let running = guarded(|| py.detach(|| Running::start(config)).map_err(not_started))?;
+        Ok(Self { running })
+    }
+
+    fn sip_addresses(&self) -> Vec<String> {
+        self.running.sip_addresses().iter().map(SocketAddr::to_string).collect()
+    }
+
+    fn fileno(&self) -> i32 {
+        self.running.fd()
+    }
+
+    #[pyo3(signature = (limit = 4096))]
+    fn drain<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Vec<PyEvent<'py>>> {
+        self.guarded(|| self.running.drain(limit).into_iter().map(|e| to_python(py, e)).collect())
+    }
+
+    fn ring(&self, leg: u64) -> PyResult<u64> {
+        self.sip(SipCommand::Ring { leg: LegHandle::from_u64(leg) })
+    }
+
+    fn answer(&self, leg: u64) -> PyResult<u64> {
+        self.sip(SipCommand::Answer { leg: LegHandle::from_u64(leg) })
+    }
+
+    fn reject(&self, leg: u64, status: u16, reason: String) -> PyResult<u64> {
+        self.sip(SipCommand::Reject { leg: LegHandle::from_u64(leg), status, reason })
+    }
+
+    fn hang_up(&self, leg: u64) -> PyResult<u64> {
+        self.sip(SipCommand::HangUp { leg: LegHandle::from_u64(leg) })
+    }
+
+    fn create_room(&self, rate_hz: u32) -> PyResult<(u64, u64)> {
+        self.guarded(|| {
+            let (command, room) = self.running.create_room(rate_hz).map_err(refused)?;
+            Ok((command, room.to_u64()))
+        })
+    }
+
+    fn close_room(&self, room: u64) -> PyResult<u64> {
+        self.room(RoomCommand::CloseRoom { room: RoomHandle::from_u64(room) })
+    }
+
+    fn join(&self, leg: u64, room: u64, muted: bool, deaf: bool) -> PyResult<u64> {
+        let (leg, room) = (LegHandle::from_u64(leg), RoomHandle::from_u64(room));
+        self.room(RoomCommand::Join { leg, room, muted, deaf })
+    }
+
+    fn leave(&self, leg: u64) -> PyResult<u64> {
+        self.room(RoomCommand::Leave { leg: LegHandle::from_u64(leg) })
+    }
+
+    fn set_participant(&self, leg: u64, muted: Option<bool>, deaf: Option<bool>) -> PyResult<u64> {
+        self.room(RoomCommand::SetParticipant { leg: LegHandle::from_u64(leg), muted, deaf })
+    }
+
+    #[pyo3(signature = (*, folder, format, room, leg, rate_hz, channels, limit_ms, label))]
+    #[allow(clippy::too_many_arguments)] // Keywords of one Python call.
+    fn start_recording(
+        &self,
+        folder: PathBuf,
+        format: &str,
+        room: Option<u64>,
+        leg: Option<u64>,
+        rate_hz: u32,
+        channels: u8,
+        limit_ms: u64,
+        label: String,
+    ) -> PyResult<(u64, u64)> {
+        let spec = RecordingSpec {
+            folder,
+            format: parse_format(format)?,
+            target: parse_target(room, leg)?,
+            rate_hz,
+            channels,
+            limit_ms,
+            label,
+        };
+        self.guarded(|| {
+            let (command, recorder) = self.running.start_recording(spec).map_err(refused)?;
+            Ok((command, recorder.to_u64()))
+        })
+    }
+
+    fn stop_recording(&self, recorder: u64) -> PyResult<u64> {
+        self.room(RoomCommand::StopRecording { recorder: RecorderHandle::from_u64(recorder) })
+    }
+
+    #[pyo3(signature = (*, networks, rate_per_source, rate_exempt, max_unacknowledged))]
+    fn set_access(
+        &self,
+        networks: Vec<String>,
+        rate_per_source: u32,
+        rate_exempt: Vec<String>,
+        max_unacknowledged: u32,
+    ) -> PyResult<u64> {
+        let access = parse_access(networks, rate_per_source, rate_exempt, max_unacknowledged)?;
+        self.sip(SipCommand::SetAccess { access })
+    }
+
+    fn set_draining(&self, draining: bool) -> PyResult<u64> {
+        self.sip(SipCommand::SetDraining { draining })
+    }
+
+    fn levels<'py>(&self, py: Python<'py>, leg: u64) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(stats) = self.running.levels(LegHandle::from_u64(leg)) else { return Ok(None) };
+        let levels = PyDict::new(py);
+        let counts = [
+            ("packets_received", &stats.packets_received),
+            ("packets_sent", &stats.packets_sent),
+            ("packets_lost", &stats.packets_lost),
+            ("packets_late", &stats.packets_late),
+            ("frames_concealed", &stats.frames_concealed),
+        ];
+        for (name, count) in counts {
+            levels.set_item(name, count.load(Ordering::Relaxed))?;
+        }
+        levels.set_item("buffer_delay_ms", stats.buffer_delay_ms.load(Ordering::Relaxed))?;
+        let decibels = |hundredths: i64| (hundredths as f64 / 100.0).max(SILENCE_DB);
+        levels.set_item("level_rx_db", decibels(stats.level_rx_cdb.load(Ordering::Relaxed)))?;
+        levels.set_item("level_tx_db", decibels(stats.level_tx_cdb.load(Ordering::Relaxed)))?;
+        Ok(Some(levels))
+    }
+
+    fn stats(&self) -> HashMap<&'static str, u64> {
+        self.running.stats().into_iter().collect()
+    }
+
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        self.guarded(|| {
+            py.detach(|| self.running.stop());
+            Ok(())
+        })
+    }
+}
+
+/// What was given is wrong, or the system refused it.
+fn not_started(error: io::Error) -> PyErr {
+    match error.kind() {
+        io::ErrorKind::InvalidInput => PyValueError::new_err(error.to_string()),
+        _ => error.into(),
+    }
+}
+
+fn parse_all(texts: &[String], expected: &str) -> PyResult<Vec<SocketAddr>> {
+    let wrong = |text: &str| PyValueError::new_err(format!("{text:?} is not {expected}"));
+    texts.iter().map(|text| text.parse().map_err(|_| wrong(text))).collect()
+}
+
+fn parse_advertised(text: &str) -> PyResult<Option<IpAddr>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |_| PyValueError::new_err(format!("{text:?} is not an IP address"));
+    text.parse().map(Some).map_err(wrong)
+}
+
+fn parse_networks(texts: &[String]) -> PyResult<Vec<Network>> {
+    let wrong =
+        |text: &str| PyValueError::new_err(format!("{text:?} is not a network such as 10.0.0.0/8"));
+    texts.iter().map(|text| Network::parse(text).ok_or_else(|| wrong(text))).collect()
+}
+
+fn parse_access(
+    networks: Vec<String>,
+    rate_per_source: u32,
+    rate_exempt: Vec<String>,
+    max_unacknowledged: u32,
+) -> PyResult<Access> {
+    Ok(Access {
+        networks: parse_networks(&networks)?,
+        rate_per_source,
+        rate_exempt: parse_networks(&rate_exempt)?,
+        max_unacknowledged,
+    })
+}
+
+fn parse_format(text: &str) -> PyResult<Format> {
+    match text {
+        "wav" => Ok(Format::Wav),
+        "mp3" => Ok(Format::Mp3),
+        _ => Err(PyValueError::new_err(format!("format {text:?} is neither wav nor mp3"))),
+    }
+}
+
+fn parse_target(room: Option<u64>, leg: Option<u64>) -> PyResult<Target> {
+    match (room, leg) {
+        (Some(room), None) => Ok(Target::Room(RoomHandle::from_u64(room))),
+        (None, Some(leg)) => Ok(Target::Leg(LegHandle::from_u64(leg))),
+        _ => Err(PyValueError::new_err("exactly one of room and leg must be given")),
+    }
+}

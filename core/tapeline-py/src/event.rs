@@ -1,0 +1,105 @@
+//! Events as Python takes them: a name of design.md §9 and a dict of fields.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use tapeline_core::boundary::event::{CallArrived, Event, RecordingFinished};
+
+pub type PyEvent<'py> = (Bound<'py, PyString>, Bound<'py, PyDict>);
+
+/// `event!(py, "name", field = value, …)`; names and keys are interned once.
+macro_rules! event {
+    ($py:expr, $name:literal $(, $field:ident = $value:expr)* $(,)?) => {{
+        let fields = PyDict::new($py);
+        $(fields.set_item(intern!($py, stringify!($field)), $value)?;)*
+        (intern!($py, $name).clone(), fields)
+    }};
+}
+
+pub fn to_python(py: Python<'_>, event: Event) -> PyResult<PyEvent<'_>> {
+    Ok(match event {
+        Event::CommandDone { command } => event!(py, "command_done", command = command),
+        Event::CommandFailed { command, reason } => {
+            event!(py, "command_failed", command = command, reason = &*reason)
+        }
+        Event::CallArrived(call) => return call_arrived(py, *call),
+        Event::CallAnswered { leg } => event!(py, "call_answered", leg = leg.to_u64()),
+        Event::CallEnded { leg, by, sip_status } => {
+            event!(py, "call_ended", leg = leg.to_u64(), by = by.as_str(), sip_status = sip_status)
+        }
+        Event::ParticipantJoined { leg, room, unix_us } => event!(
+            py,
+            "participant_joined",
+            leg = leg.to_u64(),
+            room = room.to_u64(),
+            unix_us = unix_us
+        ),
+        Event::ParticipantLeft { leg, room, unix_us } => event!(
+            py,
+            "participant_left",
+            leg = leg.to_u64(),
+            room = room.to_u64(),
+            unix_us = unix_us
+        ),
+        Event::RoomEmpty { room } => event!(py, "room_empty", room = room.to_u64()),
+        Event::Digit { leg, digit, duration_ms } => event!(
+            py,
+            "digit",
+            leg = leg.to_u64(),
+            digit = char::from(digit),
+            duration_ms = duration_ms
+        ),
+        Event::Talking { leg, is_talking } => {
+            event!(py, "talking", leg = leg.to_u64(), is_talking = is_talking)
+        }
+        Event::MediaTrouble { leg, kind } => {
+            event!(py, "media_trouble", leg = leg.to_u64(), kind = kind.as_str())
+        }
+        Event::RecordingArmed { recorder, unix_us } => {
+            event!(py, "recording_armed", recorder = recorder.to_u64(), unix_us = unix_us)
+        }
+        Event::RecordingProgress { recorder, sample_count, byte_count } => event!(
+            py,
+            "recording_progress",
+            recorder = recorder.to_u64(),
+            sample_count = sample_count,
+            byte_count = byte_count
+        ),
+        Event::RecordingFinished(finished) => return recording_finished(py, *finished),
+        Event::RecorderTrouble { recorder, detail } => {
+            event!(py, "recorder_trouble", recorder = recorder.to_u64(), detail = detail)
+        }
+        Event::CoreTrouble { detail } => event!(py, "core_trouble", detail = detail),
+    })
+}
+
+fn call_arrived(py: Python<'_>, call: CallArrived) -> PyResult<PyEvent<'_>> {
+    Ok(event!(
+        py,
+        "call_arrived",
+        leg = call.leg.to_u64(),
+        called = call.called,
+        caller = call.caller,
+        caller_name = call.caller_name,
+        request_uri = call.request_uri,
+        source = call.source,
+        sip_call_id = call.sip_call_id,
+        extra_headers = call.extra_headers,
+    ))
+}
+
+fn recording_finished(py: Python<'_>, finished: RecordingFinished) -> PyResult<PyEvent<'_>> {
+    Ok(event!(
+        py,
+        "recording_finished",
+        recorder = finished.recorder.to_u64(),
+        reason = finished.reason.as_str(),
+        sample_count = finished.sample_count,
+        rate_hz = finished.rate_hz,
+        channels = finished.channels,
+        byte_count = finished.byte_count,
+        sha256 = finished.sha256,
+        started_unix_us = finished.started_unix_us,
+        missing_ms = finished.missing_ms,
+    ))
+}

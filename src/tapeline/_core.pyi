@@ -1,0 +1,140 @@
+"""The native core, as Python sees it. Thread-safe; nothing here blocks unless it says so."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+class _LegLevels(TypedDict):
+    packets_received: int
+    packets_sent: int
+    packets_lost: int
+    packets_late: int
+    frames_concealed: int
+    buffer_delay_ms: int
+    level_rx_db: float
+    level_tx_db: float
+
+class _RepairReport(TypedDict):
+    has_audio: bool
+    was_finished: bool
+    format: str
+    sample_count: int
+    rate_hz: int
+    channels: int
+    byte_count: int
+    sha256: str
+    started_unix_us: int
+    missing_ms: list[tuple[str, int]]
+
+class _AudioShape(TypedDict):
+    sample_count: int
+    rate_hz: int
+    channels: int
+
+class CoreError(Exception):
+    """The core could not be built or a command could not be handed over (its ring is full)."""
+
+class Core:
+    """A running core: SIP, media and writer threads. Commands return an id; `drain` answers
+    them.
+    """
+
+    def __init__(
+        self,
+        *,
+        sip_udp: Sequence[str],
+        rtp_address: str,
+        rtp_ports: tuple[int, int],
+        spool: str,
+        networks: Sequence[str] = (),
+        rate_per_source: int = 0,
+        rate_exempt: Sequence[str] = ("127.0.0.0/8", "::1/128"),
+        max_unacknowledged: int = 2_000,
+        realtime: bool = True,
+        max_legs: int = 4096,
+        max_rooms: int = 2048,
+        max_recorders: int = 2048,
+        reserve_bytes: int = 0,
+        ring_limit_ms: int = 180_000,
+    ) -> None:
+        """Binds `sip_udp` (`address:port`, port 0 lets the kernel choose) and starts the threads.
+
+        `rtp_address` stands in SDP and Contact; "" takes the address that faces each peer.
+        Recordings lie beneath the folder `spool`, which is made when missing.
+        `networks` to `max_unacknowledged` are what `set_access` replaces later.
+        Raises OSError when an address cannot be bound, ValueError for something that is no
+        address, network or port range, CoreError when a thread cannot be started.
+        """
+
+    def sip_addresses(self) -> list[str]:
+        """The addresses really bound."""
+
+    def fileno(self) -> int:
+        """Readable when `drain` has something."""
+
+    def drain(self, limit: int = 4096) -> list[tuple[str, dict[str, object]]]:
+        """Events that wait: a name of design.md §9 and its fields. `command_done(command)`,
+        `command_failed(command, reason)` answer commands; the others are `domain.signal`'s fields.
+        """
+
+    def ring(self, leg: int) -> int: ...
+    def answer(self, leg: int) -> int: ...
+    def reject(self, leg: int, status: int, reason: str) -> int: ...
+    def hang_up(self, leg: int) -> int: ...
+    def create_room(self, rate_hz: int) -> tuple[int, int]:
+        """(command id, room handle); the handle is good once the command is done."""
+
+    def close_room(self, room: int) -> int: ...
+    def join(self, leg: int, room: int, muted: bool, deaf: bool) -> int: ...
+    def leave(self, leg: int) -> int: ...
+    def set_participant(self, leg: int, muted: bool | None, deaf: bool | None) -> int: ...
+    def start_recording(
+        self,
+        *,
+        folder: str,
+        format: str,
+        room: int | None,
+        leg: int | None,
+        rate_hz: int,
+        channels: int,
+        limit_ms: int,
+        label: str,
+    ) -> tuple[int, int]:
+        """(command id, recorder handle); done when armed. Raises ValueError for a bad format or
+        target.
+        """
+
+    def stop_recording(self, recorder: int) -> int: ...
+    def set_access(
+        self,
+        *,
+        networks: Sequence[str],
+        rate_per_source: int,
+        rate_exempt: Sequence[str],
+        max_unacknowledged: int,
+    ) -> int:
+        """Raises ValueError for something that is no network."""
+
+    def set_draining(self, draining: bool) -> int: ...
+    def levels(self, leg: int) -> _LegLevels | None:
+        """The fields of `domain.signal.LegLevels`, or None when the leg is gone."""
+
+    def stats(self) -> dict[str, int]:
+        """Every counter, and `legs`, `rooms`, `recorders` in use."""
+
+    def stop(self) -> None:
+        """BYE to open legs, recorders finish, threads end. Blocks up to 5 s; releases the GIL."""
+
+def repair(folder: str) -> _RepairReport:
+    """Makes a spool folder's `audio.part` playable; the fields of `domain.signal.RepairReport`.
+
+    `format` is empty when nothing says what it was. Blocking, releases the GIL. Raises OSError.
+    """
+
+def probe(path: str) -> _AudioShape:
+    """`sample_count`, `rate_hz`, `channels` of a WAV or MP3 that tapeline wrote.
+
+    Blocking, releases the GIL. Raises ValueError for any other file, OSError.
+    """
+
+def free_bytes(path: str) -> int:
+    """What an unprivileged writer could still put on that file system. Raises OSError."""

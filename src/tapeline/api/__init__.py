@@ -1,0 +1,1 @@
+"""HTTP in: the dialects' operations, recordings' bytes, health, the local control socket."""

@@ -1,0 +1,1 @@
+"""Small functions that dialects with account-style paths (`/Account/{auth_id}/…`) compose."""

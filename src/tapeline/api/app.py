@@ -1,0 +1,68 @@
+"""The whole HTTP side: health, recordings' media, and each dialect at its prefix."""
+
+import json
+from collections.abc import Callable, Mapping
+
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tapeline.api.dialect import Dialect
+from tapeline.api.operations import DialectApp, Surroundings
+from tapeline.api.rawpath import split_path
+
+
+class App:
+    """Chooses by the first segments of the raw path; the longest prefix wins."""
+
+    def __init__(
+        self,
+        mounts: Mapping[tuple[str, ...], ASGIApp],
+        not_ready: Callable[[], str | None],
+    ) -> None:
+        self._mounts = sorted(mounts.items(), key=lambda mount: -len(mount[0]))
+        self._not_ready = not_ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"only HTTP is served here, not {scope['type']}")
+        segments = split_path(scope.get("raw_path") or scope["path"].encode())
+        app, below = self._find(segments)
+        await app({**scope, "tapeline.segments": below}, receive, send)
+
+    def _find(self, segments: tuple[str, ...] | None) -> tuple[ASGIApp, tuple[str, ...]]:
+        if segments is None:
+            return _unknown(), ()
+        if segments == ("healthz",):
+            return PlainTextResponse("ok\n"), ()
+        if segments == ("readyz",):
+            return self._readiness(), ()
+        for prefix, app in self._mounts:
+            if segments[: len(prefix)] == prefix:
+                return app, segments[len(prefix) :]
+        return _unknown(), ()
+
+    def _readiness(self) -> Response:
+        reason = self._not_ready()
+        if reason is None:
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse(f"not ready: {reason}\n", status_code=503)
+
+
+def _unknown() -> Response:
+    body = json.dumps({"error": "there is nothing at this address"})
+    return Response(content=body, status_code=404, media_type="application/json")
+
+
+def build_app(
+    *,
+    surroundings: Surroundings,
+    dialects: Mapping[str, Dialect],
+    media: ASGIApp,
+    not_ready: Callable[[], str | None] = lambda: None,
+) -> App:
+    """`media` serves what is below `/media`; `not_ready` says why calls cannot come in, or None."""
+    mounts: dict[tuple[str, ...], ASGIApp] = {("media",): media}
+    for dialect in dialects.values():
+        prefix = split_path(dialect.prefix.encode()) or ()
+        mounts[prefix] = DialectApp(dialect, surroundings)
+    return App(mounts, not_ready)

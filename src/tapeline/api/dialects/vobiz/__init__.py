@@ -1,0 +1,55 @@
+"""The Vobiz voice API, as its documents and SDKs have it."""
+
+from functools import partial
+
+from tapeline.api.accountstyle.access import check_path_account, header_credentials
+from tapeline.api.dialect import DemoRow, Dialect
+from tapeline.api.dialects.vobiz.answer import ROOM_DOCUMENT, parse_answer
+from tapeline.api.dialects.vobiz.callbacks import ask, render_event, seal
+from tapeline.api.dialects.vobiz.errors import render_error, render_unknown
+from tapeline.api.dialects.vobiz.routes import OPERATIONS
+from tapeline.api.dialects.vobiz.wire import NAME, SETTINGS, ErrorBody
+from tapeline.api.schema import json_schema
+
+_ERROR = json_schema(ErrorBody)
+_RECORD_PATH = "/api/v1/Account/{auth_id}/Conference/{conference}/Record/"
+
+DIALECT = Dialect(
+    name=NAME,
+    title="Vobiz",
+    prefix="/api/v1",
+    operations=OPERATIONS,
+    credentials=partial(
+        header_credentials,
+        id_header="x-auth-id",
+        token_header="x-auth-token",  # noqa: S106
+    ),
+    check_account=check_path_account,
+    render_error=render_error,
+    render_unknown=partial(render_unknown, operations=OPERATIONS),
+    render_event=render_event,
+    seal=seal,
+    ask=ask,
+    parse_answer=parse_answer,
+    room_document=ROOM_DOCUMENT,
+    demo=DemoRow(
+        start_method="POST",
+        start_path=_RECORD_PATH,
+        start_body='{"file_format": "{format}", "callback_url": "{callback_url}"}',
+        stop_method="DELETE",
+        stop_path=_RECORD_PATH,
+        stop_body="",
+        headers={
+            "X-Auth-ID": "{auth_id}",
+            "X-Auth-Token": "{auth_token}",
+            "Content-Type": "application/json",
+        },
+        link_field="url",
+    ),
+    settings=SETTINGS,
+    security={
+        "AuthID": {"type": "apiKey", "in": "header", "name": "X-Auth-ID"},
+        "AuthToken": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+    },
+    error_responses=dict.fromkeys((400, 401, 403, 404, 409, 500, 503), _ERROR),
+)

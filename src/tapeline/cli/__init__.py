@@ -1,0 +1,22 @@
+"""The command line: `tapeline serve`, `demo`, and what an operator lists and makes.
+
+`serve.py` runs a node, `admin.py` holds accounts, applications, numbers and the lists,
+`ask.py` reaches a running node or the database, `show.py` prints.
+"""
+
+import sys
+
+from tapeline.cli.app import app
+from tapeline.config import ConfigError
+from tapeline.domain.error import TapelineError
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Entry point. Faults of the request are one line and exit status 1; 2 is for wrong usage."""
+    try:
+        app()
+    except (TapelineError, ConfigError) as error:
+        sys.stderr.write(f"tapeline: {error}\n")
+        sys.exit(1)

@@ -1,0 +1,276 @@
+"""Commands about accounts, applications, numbers, and the lists."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tapeline.api.dialect import find_dialects
+from tapeline.cli.ask import ask, configured
+from tapeline.cli.show import show_many, show_one
+from tapeline.domain.command import (
+    AddNumber,
+    CreateAccount,
+    CreateApplication,
+    ListAccounts,
+    ListApplications,
+    ListCalls,
+    ListConferences,
+    ListDeliveries,
+    ListNumbers,
+    ListRecordings,
+    SetAccount,
+)
+from tapeline.domain.error import Invalid, InvalidChoice
+from tapeline.domain.id import AccountId, ApplicationId
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="The TOML file of the node.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="The node's data folder, if not the configured.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OfAccount = Annotated[str | None, typer.Option("--account", help="Only this account's.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")]
+
+
+def _group(text: str) -> typer.Typer:
+    return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
+
+
+account = _group("Accounts: who owns calls and recordings.")
+application = _group("Applications: what a call is answered with.")
+number = _group("Numbers: which called names lead to which application.")
+calls = _group("Calls.")
+conferences = _group("Conferences.")
+recordings = _group("Recordings.")
+deliveries = _group("Callbacks: what was sent, and what came of each attempt.")
+
+
+@account.command("create")
+def create_account(
+    *,
+    name: Annotated[str, typer.Option(help="For people.")],
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Make an account; its token and key are shown this once."""
+    found = configured(config=config, data_dir=data_dir)
+    show_one(ask(found, CreateAccount(name=name)), as_json=json)
+
+
+@account.command("list")
+def list_accounts(
+    *, config: ConfigFile = None, data_dir: DataDir = None, json: AsJson = False
+) -> None:
+    """List the accounts."""
+    found = configured(config=config, data_dir=data_dir)
+    columns = ("auth_id", "name", "link_policy", "created_at")
+    show_many(ask(found, ListAccounts()), as_json=json, columns=columns)
+
+
+@account.command("set")
+def set_account(
+    auth_id: Annotated[str, typer.Argument(help="The account.")],
+    *,
+    link_policy: Annotated[
+        str | None, typer.Option(help="What a link needs: signed, auth or public.")
+    ] = None,
+    link_life: Annotated[
+        int | None, typer.Option(min=1, help="Seconds that a signed link lives.")
+    ] = None,
+    keep_announcing: Annotated[
+        bool | None,
+        typer.Option(help="Go on for a day with callbacks of finished recordings."),
+    ] = None,
+    webhook_url: Annotated[str | None, typer.Option(help="Default webhook address.")] = None,
+    webhook_failover_url: Annotated[
+        str | None, typer.Option(help="Where it goes when that fails.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="A dialect's setting: DIALECT.KEY=VALUE.")
+    ] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Change an account's settings."""
+    command = SetAccount(
+        account_id=AccountId(auth_id),
+        link_policy=link_policy,
+        link_life_s=link_life,
+        keep_announcing=keep_announcing,
+        webhook_url=webhook_url,
+        webhook_failover_url=webhook_failover_url,
+        dialect_settings=_dialect_settings(setting or []),
+    )
+    show_one(ask(configured(config=config, data_dir=data_dir), command), as_json=json)
+
+
+def _dialect_settings(pairs: list[str]) -> dict[str, str]:
+    """`DIALECT.KEY=VALUE`, checked against what the dialects declare."""
+    known = {
+        f"{dialect.name}.{setting.key}": setting
+        for dialect in find_dialects().values()
+        for setting in dialect.settings
+    }
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or key not in known:
+            raise InvalidChoice(field="--set", value=pair, choices=tuple(f"{k}=…" for k in known))
+        if known[key].choices and value not in known[key].choices:
+            raise InvalidChoice(field=key, value=value, choices=known[key].choices)
+        settings[key] = value
+    return settings
+
+
+@application.command("create")
+def create_application(
+    *,
+    account_id: Annotated[str, typer.Option("--account", help="Whose it is.")],
+    dialect: Annotated[str, typer.Option(help="Whose answer documents it speaks.")],
+    name: Annotated[str, typer.Option(help="For people.")],
+    answer_url: Annotated[str | None, typer.Option(help="Asked at each call.")] = None,
+    method: Annotated[str, typer.Option(help="POST or GET.")] = "POST",
+    answer_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The answer document itself.")
+    ] = None,
+    hangup_url: Annotated[str | None, typer.Option(help="Told when a call ends.")] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Make an application, led by --answer-url or by the document in --answer-file."""
+    if (answer_url is None) == (answer_file is None):
+        raise Invalid(
+            field="", value=None, expected="give --answer-url or --answer-file, one of them"
+        )
+    command = CreateApplication(
+        account_id=AccountId(account_id),
+        dialect=dialect,
+        name=name,
+        answer_url=answer_url,
+        answer_method=method.upper(),
+        answer_document=answer_file.read_text(encoding="utf-8") if answer_file else None,
+        hangup_url=hangup_url,
+    )
+    show_one(ask(configured(config=config, data_dir=data_dir), command), as_json=json)
+
+
+@application.command("list")
+def list_applications(
+    *,
+    account_id: OfAccount = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """List the applications."""
+    command = ListApplications(account_id=AccountId(account_id) if account_id else None)
+    found = ask(configured(config=config, data_dir=data_dir), command)
+    show_many(found, as_json=json, columns=("app_id", "account", "dialect", "name", "answer_url"))
+
+
+@number.command("add")
+def add_number(
+    pattern: Annotated[str, typer.Argument(help="A called name, or its beginning with * behind.")],
+    *,
+    app: Annotated[str, typer.Option(help="The application that answers.")],
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Lead a called name or a pattern (7*) to an application; the longest literal part wins."""
+    command = AddNumber(pattern=pattern, application_id=ApplicationId(app))
+    show_one(ask(configured(config=config, data_dir=data_dir), command), as_json=json)
+
+
+@number.command("list")
+def list_numbers(
+    *,
+    account_id: OfAccount = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """List the numbers."""
+    command = ListNumbers(account_id=AccountId(account_id) if account_id else None)
+    found = ask(configured(config=config, data_dir=data_dir), command)
+    show_many(found, as_json=json, columns=("number", "app_id", "account"))
+
+
+@calls.command("list")
+def list_calls(
+    *,
+    account_id: OfAccount = None,
+    live: Annotated[bool, typer.Option(help="Only those going on.")] = False,
+    limit: Limit = 100,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """List calls, newest first."""
+    account = AccountId(account_id) if account_id else None
+    command = ListCalls(account_id=account, only_live=live, limit=limit)
+    found = ask(configured(config=config, data_dir=data_dir), command)
+    columns = ("call_id", "from", "to", "state", "created_at", "cause", "detail")
+    show_many(found, as_json=json, columns=columns)
+
+
+@conferences.command("list")
+def list_conferences(
+    *,
+    account_id: OfAccount = None,
+    live: Annotated[bool, typer.Option(help="Only those going on.")] = False,
+    limit: Limit = 100,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """List conferences, newest first."""
+    account = AccountId(account_id) if account_id else None
+    command = ListConferences(account_id=account, only_live=live, limit=limit)
+    found = ask(configured(config=config, data_dir=data_dir), command)
+    columns = ("name", "state", "participants", "created_at", "end_reason")
+    show_many(found, as_json=json, columns=columns)
+
+
+@recordings.command("list")
+def list_recordings(
+    *,
+    account_id: OfAccount = None,
+    limit: Limit = 100,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """List recordings, newest first."""
+    command = ListRecordings(account_id=AccountId(account_id) if account_id else None, limit=limit)
+    found = ask(configured(config=config, data_dir=data_dir), command)
+    columns = (
+        "recording_id",
+        "conference",
+        "format",
+        "state",
+        "health",
+        "duration_ms",
+        "started_at",
+    )
+    show_many(found.views, as_json=json, columns=columns)
+
+
+@deliveries.command("list")
+def list_deliveries(
+    *,
+    account_id: OfAccount = None,
+    limit: Limit = 100,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """List callbacks, newest first."""
+    command = ListDeliveries(account_id=AccountId(account_id) if account_id else None, limit=limit)
+    found = ask(configured(config=config, data_dir=data_dir), command)
+    columns = ("delivery_id", "event", "state", "attempts", "last_status", "last_reason", "url")
+    show_many(found, as_json=json, columns=columns)

@@ -1,0 +1,49 @@
+"""The tree of commands."""
+
+from typing import Annotated
+
+import typer
+
+from tapeline import __version__
+from tapeline.cli import admin
+from tapeline.cli.demo import demo
+from tapeline.cli.serve import serve
+
+app = typer.Typer(
+    name="tapeline",
+    help="Record phone calls and conferences on your own machine.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001
+    if wanted:
+        typer.echo(f"tapeline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Record phone calls and conferences on your own machine."""
+
+
+app.command()(serve)
+app.command()(demo)
+app.add_typer(admin.account, name="account")
+app.add_typer(admin.application, name="app")
+app.add_typer(admin.number, name="number")
+app.add_typer(admin.calls, name="calls")
+app.add_typer(admin.conferences, name="conferences")
+app.add_typer(admin.recordings, name="recordings")
+app.add_typer(admin.deliveries, name="deliveries")

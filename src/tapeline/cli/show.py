@@ -1,0 +1,173 @@
+"""How things look on the command line: one flat record each, as text or as JSON."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import singledispatch
+from typing import Any
+
+import typer
+
+from tapeline.domain.account import Account
+from tapeline.domain.application import Application, Number
+from tapeline.domain.call import Call
+from tapeline.domain.command import AccountCreated, ConferenceView, DeliveryView, RecordingView
+from tapeline.domain.id import EpochMs
+
+Record = dict[str, Any]
+
+
+@singledispatch
+def record_of(thing: object) -> Record:
+    """The fields that scripts rely on, by the names the APIs use."""
+    raise TypeError(f"nothing to show of {type(thing).__name__}")
+
+
+@record_of.register
+def _(account: Account) -> Record:
+    return {
+        "auth_id": account.id,
+        "name": account.name,
+        "public_key": account.public_key,
+        "link_policy": account.settings.link_policy.value,
+        "webhook_url": account.settings.webhook_url,
+        "created_at": _when(account.created_at_ms),
+    }
+
+
+@record_of.register
+def _(created: AccountCreated) -> Record:
+    return {
+        "auth_id": created.account.id,
+        "auth_token": created.auth_token,
+        "api_key": created.api_key,
+        "public_key": created.account.public_key,
+        "name": created.account.name,
+    }
+
+
+@record_of.register
+def _(application: Application) -> Record:
+    return {
+        "app_id": application.id,
+        "account": application.account_id,
+        "dialect": application.dialect,
+        "name": application.name,
+        "answer_url": application.answer_url,
+        "answer_method": application.answer_method if application.answer_url else None,
+        "answer_document": application.answer_document,
+    }
+
+
+@record_of.register
+def _(number: Number) -> Record:
+    return {
+        "number": number.pattern,
+        "app_id": number.application_id,
+        "account": number.account_id,
+    }
+
+
+@record_of.register
+def _(call: Call) -> Record:
+    return {
+        "call_id": call.id,
+        "account": call.account_id,
+        "direction": call.direction.value,
+        "from": call.caller,
+        "to": call.called,
+        "state": call.state.value,
+        "created_at": _when(call.created_at_ms),
+        "answered_at": _when(call.answered_at_ms),
+        "ended_at": _when(call.ended_at_ms),
+        "cause": call.end_cause.value if call.end_cause else None,
+        "detail": call.end_detail,
+    }
+
+
+@record_of.register
+def _(view: ConferenceView) -> Record:
+    conference = view.conference
+    return {
+        "conference_id": conference.id,
+        "account": conference.account_id,
+        "name": conference.name,
+        "state": conference.state.value,
+        "participants": len(view.participants),
+        "created_at": _when(conference.created_at_ms),
+        "ended_at": _when(conference.ended_at_ms),
+        "end_reason": conference.end_reason.value if conference.end_reason else None,
+    }
+
+
+@record_of.register
+def _(view: RecordingView) -> Record:
+    recording = view.recording
+    return {
+        "recording_id": recording.id,
+        "account": recording.account_id,
+        "dialect": recording.starter.dialect,
+        "conference": recording.conference_name,
+        "call_id": recording.call_id,
+        "format": recording.format.value,
+        "state": recording.state.value,
+        "health": recording.health_words,
+        "reason": recording.reason,
+        "started_at": _when(recording.started_at_ms),
+        "duration_ms": recording.duration_ms,
+        "byte_count": recording.byte_count,
+        "url": view.link,
+    }
+
+
+@record_of.register
+def _(view: DeliveryView) -> Record:
+    delivery = view.delivery
+    last = view.attempts[-1] if view.attempts else None
+    return {
+        "delivery_id": delivery.id,
+        "event": delivery.event_name,
+        "url": delivery.message.url,
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "last_status": last.status if last else None,
+        "last_reason": last.reason if last else None,
+        "next_attempt_at": _when(delivery.next_attempt_at_ms),
+    }
+
+
+def show_one(thing: object, *, as_json: bool) -> None:
+    record = record_of(thing)
+    if as_json:
+        typer.echo(json.dumps(record, ensure_ascii=False))
+        return
+    width = max(len(key) for key in record)
+    for key, value in record.items():
+        if value is not None:
+            typer.echo(f"{key:<{width}}  {value}")
+
+
+def show_many(things: Sequence[object], *, as_json: bool, columns: Sequence[str]) -> None:
+    """`columns` is what the table shows; JSON has every field."""
+    records = [record_of(thing) for thing in things]
+    if as_json:
+        typer.echo(json.dumps(records, ensure_ascii=False))
+        return
+    if not records:
+        typer.echo("none")
+        return
+    rows = [list(columns), *([_cell(record[column]) for column in columns] for record in records)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
+    for row in rows:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo(line.rstrip())
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _when(at_ms: EpochMs | None) -> str | None:
+    if at_ms is None:
+        return None
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")

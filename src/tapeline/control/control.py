@@ -1,0 +1,66 @@
+"""The control plane's front: a command in, an outcome out."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from tapeline.control import (
+    accounts,
+    applications,
+    calls,
+    conferences,
+    deliveries,
+    recordings,
+)
+from tapeline.control.live import unbroken
+from tapeline.control.parts import Parts
+from tapeline.domain import command as commands
+from tapeline.domain.account import Account, Credentials
+from tapeline.domain.command import Command
+
+OutcomeT = TypeVar("OutcomeT")
+
+USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] = {
+    commands.CreateAccount: accounts.create_account,
+    commands.SetAccount: accounts.set_account,
+    commands.GetAccount: accounts.get_account,
+    commands.ListAccounts: accounts.list_accounts,
+    commands.CreateApplication: applications.create_application,
+    commands.ListApplications: applications.list_applications,
+    commands.AddNumber: applications.add_number,
+    commands.ListNumbers: applications.list_numbers,
+    commands.ListCalls: calls.list_calls,
+    commands.ListConferences: conferences.list_conferences,
+    commands.GetConference: conferences.get_conference,
+    commands.StartConferenceRecording: recordings.start_conference_recording,
+    commands.StopConferenceRecording: recordings.stop_conference_recording,
+    commands.ListRecordings: recordings.list_recordings,
+    commands.GetRecording: recordings.get_recording,
+    commands.DeleteRecording: recordings.delete_recording,
+    commands.ListDeliveries: deliveries.list_deliveries,
+}
+
+
+class Control:
+    """What dialects, the CLI and call programs talk to."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    async def execute(self, command: Command[OutcomeT]) -> OutcomeT:
+        """Runs it to its end, even if who asked goes away meanwhile.
+
+        Raises TapelineError for what can be wrong with a request; TypeError for a command that
+        has no use case.
+        """
+        use_case = USE_CASES.get(type(command))
+        if use_case is None:
+            raise TypeError(f"no use case for {type(command).__name__}")
+        return cast("OutcomeT", await unbroken(_await(use_case(self.parts, command))))
+
+    async def authenticate(self, credentials: Credentials) -> Account:
+        """Raises Unauthenticated."""
+        return await self.parts.accounts.authenticate(credentials)
+
+
+async def _await(outcome: Awaitable[Any]) -> Any:
+    return await outcome

@@ -1,0 +1,73 @@
+"""The subscriber of the core's signals: each becomes one use case, in order per thing."""
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from functools import partial
+from typing import Any
+
+from tapeline.control import calls, conferences, recordings
+from tapeline.control.lanes import Lanes
+from tapeline.control.parts import Parts, Programs
+from tapeline.domain import signal
+from tapeline.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+_THINGS = ("leg", "room", "recorder")
+
+
+class Dispatcher:
+    """`receive` is what the engine calls. `run` must be running for anything to happen."""
+
+    def __init__(self, parts: Parts, programs: Programs) -> None:
+        self._parts = parts
+        self.lanes = Lanes(parts.bugs)
+        self._use_cases: Mapping[type, Callable[[Any], Awaitable[None]]] = {
+            signal.CallArrived: partial(calls.arrive, parts, programs),
+            signal.CallAnswered: partial(calls.note_answered, parts),
+            signal.CallEnded: partial(calls.note_ended, parts, programs),
+            signal.ParticipantJoined: partial(conferences.note_joined, parts),
+            signal.ParticipantLeft: partial(conferences.note_left, parts),
+            signal.RoomEmpty: partial(conferences.note_room_empty, parts),
+            signal.RecordingArmed: partial(recordings.note_armed, parts),
+            signal.RecordingFinished: partial(recordings.note_finished, parts),
+        }
+
+    async def run(self) -> None:
+        await self.lanes.run()
+
+    def receive(self, received: signal.Signal) -> None:
+        """Frequent signals that change no row are done with at once; the rest goes to its lane."""
+        if self._note_figure(received):
+            return
+        use_case = self._use_cases[type(received)]
+        self.lanes.put(self._keys(received), partial(use_case, received))
+
+    def _note_figure(self, received: signal.Signal) -> bool:
+        match received:
+            case signal.RecordingProgress() | signal.Talking() | signal.Digit():
+                pass
+            case signal.MediaTrouble(leg=leg, kind=kind):
+                self._parts.counts.add(f"media_trouble_{kind}")
+                live_call = self._parts.live.calls.get(leg)
+                _log.warning(
+                    "media_trouble", kind=kind, call=live_call.call.id if live_call else None
+                )
+            case signal.RecorderTrouble(recorder=recorder, detail=detail):
+                self._parts.counts.add("recorder_trouble")
+                live = self._parts.live.recorders.get(recorder)
+                _log.error("recorder_trouble", recording=live.id if live else None, detail=detail)
+            case signal.CoreTrouble(detail=detail):
+                self._parts.counts.add("core_trouble")
+                _log.error("core_trouble", detail=detail)
+            case _:
+                return False
+        return True
+
+    def _keys(self, received: signal.Signal) -> list[Hashable]:
+        """The things it is about; the end of a call empties a seat, so it is the room's too."""
+        keys = [(name, getattr(received, name)) for name in _THINGS if hasattr(received, name)]
+        if isinstance(received, signal.CallEnded):
+            live_call = self._parts.live.calls.get(received.leg)
+            if live_call is not None and live_call.seat is not None:
+                keys.append(("room", live_call.seat.conference.room))
+        return list(keys)

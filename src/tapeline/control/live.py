@@ -1,0 +1,224 @@
+"""What is live in this process: calls, conferences and recordings, and the core's handles for
+them. Nothing here survives a crash; rows and the spool do.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from tapeline.domain import signal
+from tapeline.domain.application import Application
+from tapeline.domain.call import Call, EndCause, EndSource
+from tapeline.domain.conference import Conference, ConferenceEnd, Participant
+from tapeline.domain.id import AccountId, CallId, EpochMs, RecordingId
+from tapeline.domain.signal import LegHandle, RecorderHandle, RoomHandle
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How the control plane means a call to end; it wins over what the wire says."""
+
+    cause: EndCause
+    source: EndSource
+    detail: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveCall:
+    """`call` is the row as last committed."""
+
+    leg: LegHandle
+    call: Call
+    application: Application | None
+    seat: "Seat | None" = None
+    end: End | None = None
+    is_answered: bool = False
+    is_over: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Seat:
+    """A call's place in a conference, from before the join until it has left."""
+
+    live_call: LiveCall
+    conference: "LiveConference"
+    participant: Participant
+    start_on_enter: bool = True
+    callback_url: str | None = None
+    callback_method: str = "POST"
+    has_joined: bool = False
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveConference:
+    """A conference and its room in the core. `creator` is the first leg that joined."""
+
+    conference: Conference
+    room: RoomHandle
+    creator: Call
+    seats: dict[CallId, Seat] = field(default_factory=dict)
+    recordings: dict[RecordingId, "LiveRecording"] = field(default_factory=dict)
+    recording_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held from the check of a start or stop until the core has applied it."""
+    end_reason: ConferenceEnd = ConferenceEnd.ALL_LEFT
+    is_closing: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveRecording:
+    """A recording whose recorder runs or whose file is being finalised."""
+
+    id: RecordingId
+    dialect: str
+    conference: LiveConference
+    recorder: RecorderHandle | None = None
+    is_stopping: bool = False
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when nothing more will happen to it in this process."""
+
+
+class KeyedLocks:
+    """A lock for each key, kept only while somebody holds it or waits for it."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def hold(self, key: Hashable) -> AsyncIterator[None]:
+        lock, users = self._locks.get(key, (asyncio.Lock(), 0))
+        self._locks[key] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks.pop(key)
+            if users > 1:
+                self._locks[key] = (lock, users - 1)
+
+
+class Live:
+    """The registry. Every method is synchronous: what it changes is changed at once."""
+
+    def __init__(self) -> None:
+        self.is_draining = False
+        self.locks = KeyedLocks()
+        self.calls: dict[LegHandle, LiveCall] = {}
+        self.calls_by_id: dict[CallId, LiveCall] = {}
+        self.conferences: dict[tuple[AccountId, str], LiveConference] = {}
+        self.rooms: dict[RoomHandle, LiveConference] = {}
+        self.recordings: dict[RecordingId, LiveRecording] = {}
+        self.recorders: dict[RecorderHandle, LiveRecording] = {}
+        self.unfinished: dict[RecordingId, signal.RecordingFinished] = {}
+        """Recordings whose file could not be finished yet: tried again while the node runs."""
+        self._emptied = asyncio.Event()
+        self._arming = 0
+        self._claimed = asyncio.Event()
+
+    def add_call(self, live_call: LiveCall) -> None:
+        self.calls[live_call.leg] = live_call
+        self.calls_by_id[live_call.call.id] = live_call
+
+    def remove_call(self, live_call: LiveCall) -> None:
+        self.calls.pop(live_call.leg, None)
+        self.calls_by_id.pop(live_call.call.id, None)
+        self._note_if_empty()
+
+    def conference(self, account_id: AccountId, name: str) -> LiveConference | None:
+        """The live conference of that name, unless it is ending."""
+        found = self.conferences.get((account_id, name))
+        return None if found is None or found.is_closing else found
+
+    def add_conference(self, live: LiveConference) -> None:
+        self.conferences[live.conference.account_id, live.conference.name] = live
+        self.rooms[live.room] = live
+
+    def remove_conference(self, live: LiveConference) -> None:
+        self.conferences.pop((live.conference.account_id, live.conference.name), None)
+        self.rooms.pop(live.room, None)
+        self._note_if_empty()
+
+    def seat(self, leg: LegHandle, room: RoomHandle) -> Seat | None:
+        """The seat that this leg has in this very room."""
+        live_call = self.calls.get(leg)
+        if live_call is None or live_call.seat is None:
+            return None
+        return live_call.seat if live_call.seat.conference.room == room else None
+
+    def add_recording(self, recording: LiveRecording) -> None:
+        self.recordings[recording.id] = recording
+        recording.conference.recordings[recording.id] = recording
+
+    @contextmanager
+    def arming(self, recording: LiveRecording) -> Iterator[None]:
+        """Around the start of a recorder, which sets `recording.recorder`."""
+        self._arming += 1
+        try:
+            yield
+            if recording.recorder is not None:
+                self.recorders[recording.recorder] = recording
+        finally:
+            self._arming -= 1
+            self._claimed.set()
+            self._claimed = asyncio.Event()
+
+    async def recording_of(self, recorder: RecorderHandle) -> LiveRecording | None:
+        """The recording of a handle. The core's signals may come before its start returns, so
+        this waits while any start is under way whose handle is not known yet.
+        """
+        while recorder not in self.recorders and self._arming:
+            await self._claimed.wait()
+        return self.recorders.get(recorder)
+
+    def remove_recording(self, recording: LiveRecording) -> None:
+        self.recordings.pop(recording.id, None)
+        recording.conference.recordings.pop(recording.id, None)
+        if recording.recorder is not None:
+            self.recorders.pop(recording.recorder, None)
+        recording.finished.set()
+        self._note_if_empty()
+
+    def figures(self) -> dict[str, int]:
+        """How many calls, conferences and recordings live."""
+        return {
+            "calls": len(self.calls),
+            "conferences": len(self.conferences),
+            "recordings": len(self.recordings),
+        }
+
+    async def emptied(self) -> None:
+        """Returns when nothing lives."""
+        while any(self.figures().values()):
+            await self._emptied.wait()
+
+    def _note_if_empty(self) -> None:
+        if not any(self.figures().values()):
+            self._emptied.set()
+            self._emptied = asyncio.Event()
+
+
+async def unbroken(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Awaits `work` to its end even when the caller is cancelled meanwhile; then the
+    cancellation goes on. An operation on the core and the rows is never left half done.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:
+                continue
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise asyncio.CancelledError from error
+        raise
+
+
+def epoch_ms(unix_us: int) -> EpochMs:
+    """The core's microseconds as rows keep them."""
+    return EpochMs(unix_us // 1000)

@@ -1,0 +1,59 @@
+"""A conference: its name, its life, and who is in it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tapeline.domain.id import AccountId, CallId, ConferenceId, EpochMs, MemberId, NodeId
+
+
+class ConferenceState(StrEnum):
+    INIT = "init"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+
+
+class ConferenceEnd(StrEnum):
+    ALL_LEFT = "all_left"
+    API = "ended_via_api"
+    HOST_LEFT = "host_left"
+    TIME_LIMIT = "time_limit"
+    NODE_LOST = "node_lost"
+    NODE_STOPPED = "node_stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conference:
+    """At most one conference of an account and name is not completed at a time; names are
+    case-sensitive.
+    """
+
+    id: ConferenceId
+    account_id: AccountId
+    name: str
+    node_id: NodeId
+    state: ConferenceState
+    creator_call_id: CallId
+    """The first leg that joined."""
+    created_at_ms: EpochMs
+    ended_at_ms: EpochMs | None = None
+    end_reason: ConferenceEnd | None = None
+
+
+class ParticipantState(StrEnum):
+    JOINING = "joining"
+    JOINED = "joined"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    member_id: MemberId
+    conference_id: ConferenceId
+    call_id: CallId
+    state: ParticipantState
+    muted: bool = False
+    deaf: bool = False
+    on_hold: bool = False
+    end_conference_on_exit: bool = False
+    joined_at_ms: EpochMs
+    left_at_ms: EpochMs | None = None

@@ -1,0 +1,244 @@
+"""What the control plane needs from beneath it; `node` wires the concrete parts in."""
+
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from tapeline.domain.account import Account
+from tapeline.domain.application import Application, Number
+from tapeline.domain.call import Call
+from tapeline.domain.command import RecordingFilter
+from tapeline.domain.conference import Conference, Participant
+from tapeline.domain.delivery import Attempt, Delivery
+from tapeline.domain.event import Event
+from tapeline.domain.id import (
+    AccountId,
+    ApplicationId,
+    CallId,
+    ConferenceId,
+    DeliveryId,
+    EpochMs,
+    MemberId,
+    NodeId,
+    RecordingId,
+)
+from tapeline.domain.recording import Recording
+from tapeline.domain.signal import (
+    LegHandle,
+    LegLevels,
+    RecorderHandle,
+    RecorderSpec,
+    RepairReport,
+    RoomHandle,
+    Signal,
+)
+
+ResultT = TypeVar("ResultT")
+
+
+class Clock(Protocol):
+    def now_ms(self) -> EpochMs: ...
+
+
+class Engine(Protocol):
+    """The live core. Each command returns when the core has done it, or raises EngineFailed."""
+
+    def subscribe(self, receive: Callable[[Signal], None]) -> None:
+        """`receive` is called on the event loop for each signal, in the order the core sent
+        them.
+        """
+
+    async def ring(self, leg: LegHandle) -> None: ...
+    async def answer(self, leg: LegHandle) -> None: ...
+    async def reject(self, leg: LegHandle, *, status: int, reason: str) -> None: ...
+    async def hang_up(self, leg: LegHandle) -> None: ...
+    async def create_room(self, *, rate_hz: int) -> RoomHandle: ...
+    async def close_room(self, room: RoomHandle) -> None: ...
+    async def join(
+        self, leg: LegHandle, room: RoomHandle, *, muted: bool = False, deaf: bool = False
+    ) -> None: ...
+    async def leave(self, leg: LegHandle) -> None: ...
+    async def set_participant(
+        self, leg: LegHandle, *, muted: bool | None = None, deaf: bool | None = None
+    ) -> None: ...
+    async def start_recording(self, spec: RecorderSpec) -> RecorderHandle:
+        """Returns once armed. Raises DiskFull when the core refused for want of space."""
+
+    async def stop_recording(self, recorder: RecorderHandle) -> None:
+        """Returns when the stop was applied; RecordingFinished follows."""
+
+    async def set_draining(self, *, draining: bool) -> None: ...
+    def levels(self, leg: LegHandle) -> LegLevels | None: ...
+    def stats(self) -> Mapping[str, int]: ...
+
+
+class SpoolTools(Protocol):
+    """The core's offline half: pure functions over a recording's spool folder."""
+
+    def repair(self, folder: str) -> RepairReport:
+        """Makes `audio.part` playable and says what it holds. Blocking: call it in a thread."""
+
+
+class RecordingStore(Protocol):
+    """Bytes of finished recordings, by storage key."""
+
+    async def put(self, source: Path, key: str) -> None:
+        """Moves a file to its key, durably. Raises FileNotFoundError without a source, OSError."""
+
+    async def read(self, storage_key: str, *, offset: int, length: int) -> bytes:
+        """Fewer bytes only at the end. Raises FileNotFoundError."""
+
+    async def size(self, key: str) -> int | None:
+        """None when there is nothing under that key."""
+
+    async def delete(self, storage_key: str) -> None:
+        """Nothing happens when there is nothing under that key."""
+
+
+class AccountRows(Protocol):
+    def add(self, account: Account) -> None: ...
+    def update(self, account: Account) -> None: ...
+    def get(self, account_id: AccountId) -> Account | None: ...
+    def by_api_key_hash(self, api_key_hash: str) -> Account | None: ...
+    def all(self) -> Sequence[Account]: ...
+
+
+class ApplicationRows(Protocol):
+    def add(self, application: Application) -> None: ...
+    def get(self, application_id: ApplicationId) -> Application | None: ...
+    def all(self, account_id: AccountId | None) -> Sequence[Application]: ...
+
+
+class NumberRows(Protocol):
+    def add(self, number: Number) -> None:
+        """Raises AlreadyExists."""
+
+    def all(self, account_id: AccountId | None) -> Sequence[Number]: ...
+    def match(self, called: str) -> Number | None:
+        """The number whose literal part is the longest that fits; an exact one wins."""
+
+
+class CallRows(Protocol):
+    def add(self, call: Call) -> None: ...
+    def update(self, call: Call) -> None: ...
+    def get(self, call_id: CallId) -> Call | None: ...
+    def list(
+        self, account_id: AccountId | None, *, only_live: bool, limit: int
+    ) -> Sequence[Call]: ...
+    def open_of(self, node_id: NodeId) -> Sequence[Call]: ...
+
+
+class ConferenceRows(Protocol):
+    def add(self, conference: Conference) -> None: ...
+    def update(self, conference: Conference) -> None: ...
+    def get(self, conference_id: ConferenceId) -> Conference | None: ...
+    def live(self, account_id: AccountId, name: str) -> Conference | None: ...
+    def list(
+        self, account_id: AccountId | None, *, only_live: bool, limit: int
+    ) -> Sequence[Conference]: ...
+    def open_of(self, node_id: NodeId) -> Sequence[Conference]: ...
+
+
+class ParticipantRows(Protocol):
+    def next_member_id(self, account_id: AccountId) -> MemberId:
+        """Counts up per account."""
+
+    def add(self, participant: Participant) -> None: ...
+    def update(self, participant: Participant) -> None: ...
+    def present(self, conference_id: ConferenceId) -> Sequence[Participant]:
+        """Those that have not left, in the order they joined."""
+
+    def of_call(self, call_id: CallId) -> Participant | None:
+        """Where the call is now."""
+
+
+class RecordingRows(Protocol):
+    def add(self, recording: Recording) -> None: ...
+    def update(self, recording: Recording) -> None: ...
+    def get(self, recording_id: RecordingId) -> Recording | None: ...
+    def open_on_conference(self, conference_id: ConferenceId) -> Sequence[Recording]: ...
+    def unfinished_of(self, node_id: NodeId) -> Sequence[Recording]:
+        """Neither completed nor failed nor absent nor deleted."""
+
+    def list(
+        self, account_id: AccountId | None, wanted: RecordingFilter, *, limit: int, offset: int
+    ) -> tuple[Sequence[Recording], int]:
+        """A page, newest first, and how many there are in all; without deleted ones."""
+
+
+class DeliveryRows(Protocol):
+    def add(self, delivery: Delivery) -> None: ...
+    def update(self, delivery: Delivery) -> None: ...
+    def get(self, delivery_id: DeliveryId) -> Delivery | None: ...
+    def add_attempt(self, attempt: Attempt) -> None: ...
+    def attempts(self, delivery_id: DeliveryId) -> Sequence[Attempt]: ...
+    def due(
+        self,
+        now_ms: EpochMs,
+        *,
+        limit: int,
+        per_destination: int | None = None,
+        under_way: Mapping[str, AbstractSet[DeliveryId]] | None = None,
+    ) -> Sequence[Delivery]:
+        """Pending, due, oldest first; of one order key only the oldest pending.
+
+        At most `per_destination` of one `message.destination`, with those `under_way` (by
+        destination) counted in but left out of the answer.
+        """
+
+    def next_due_ms(self, after_ms: EpochMs | None = None) -> EpochMs | None:
+        """The earliest instant after `after_ms` at which a pending delivery is due."""
+
+    def list(
+        self, account_id: AccountId | None, order_key: str | None, *, limit: int
+    ) -> Sequence[Delivery]: ...
+
+
+class Transaction(Protocol):
+    """One database transaction. Everything in it happens, or nothing does."""
+
+    accounts: AccountRows
+    applications: ApplicationRows
+    numbers: NumberRows
+    calls: CallRows
+    conferences: ConferenceRows
+    participants: ParticipantRows
+    recordings: RecordingRows
+    deliveries: DeliveryRows
+
+    def emit(self, event: Event) -> None:
+        """Stores the event; in-transaction subscribers run now, the others after the commit."""
+
+    def on_commit(self, run: Callable[[], None]) -> None:
+        """`run` is called on the event loop once this is durable; never if it rolls back."""
+
+
+class Store(Protocol):
+    """Rows. `work` is synchronous, runs off the event loop and must only use the transaction."""
+
+    async def write(self, work: Callable[[Transaction], ResultT]) -> ResultT:
+        """Runs `work` in a transaction and returns after the commit. An exception rolls it back.
+
+        Many writes may share one commit; each has its own savepoint.
+        """
+
+    async def read(self, work: Callable[[Transaction], ResultT]) -> ResultT:
+        """Runs `work` on a snapshot; writing in it is an error."""
+
+    def subscribe(
+        self,
+        *,
+        in_transaction: Callable[[Transaction, Event], None] | None = None,
+        after_commit: Callable[[Sequence[Event]], None] | None = None,
+    ) -> None:
+        """`in_transaction` may add rows to the transaction; `after_commit` runs on the event
+        loop.
+        """
+
+
+class Ownership(Protocol):
+    """Which node owns a live call or conference; one node owns everything until there are more."""
+
+    @property
+    def node_id(self) -> NodeId: ...

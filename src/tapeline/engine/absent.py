@@ -1,0 +1,72 @@
+# ruff: noqa: ARG002 - a refusal needs no arguments
+"""The engine of a process that takes no calls: the command line beside a data folder."""
+
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from tapeline.domain.error import EngineFailed
+from tapeline.domain.signal import (
+    LegHandle,
+    LegLevels,
+    RecorderHandle,
+    RecorderSpec,
+    RoomHandle,
+    Signal,
+)
+
+
+class AbsentEngine:
+    """Implements `domain.port.Engine`: sends no signal, refuses every command."""
+
+    def subscribe(self, receive: Callable[[Signal], None]) -> None:
+        """Nothing will come."""
+
+    async def ring(self, leg: LegHandle) -> None:
+        _refuse("ring")
+
+    async def answer(self, leg: LegHandle) -> None:
+        _refuse("answer")
+
+    async def reject(self, leg: LegHandle, *, status: int, reason: str) -> None:
+        _refuse("reject")
+
+    async def hang_up(self, leg: LegHandle) -> None:
+        _refuse("hang_up")
+
+    async def create_room(self, *, rate_hz: int) -> RoomHandle:
+        _refuse("create_room")
+
+    async def close_room(self, room: RoomHandle) -> None:
+        _refuse("close_room")
+
+    async def join(
+        self, leg: LegHandle, room: RoomHandle, *, muted: bool = False, deaf: bool = False
+    ) -> None:
+        _refuse("join")
+
+    async def leave(self, leg: LegHandle) -> None:
+        _refuse("leave")
+
+    async def set_participant(
+        self, leg: LegHandle, *, muted: bool | None = None, deaf: bool | None = None
+    ) -> None:
+        _refuse("set_participant")
+
+    async def start_recording(self, spec: RecorderSpec) -> RecorderHandle:
+        _refuse("start_recording")
+
+    async def stop_recording(self, recorder: RecorderHandle) -> None:
+        _refuse("stop_recording")
+
+    async def set_draining(self, *, draining: bool) -> None:
+        _refuse("set_draining")
+
+    def levels(self, leg: LegHandle) -> LegLevels | None:
+        return None
+
+    def stats(self) -> Mapping[str, int]:
+        return {}
+
+
+def _refuse(command: str) -> NoReturn:
+    raise EngineFailed(command, "no node runs")

@@ -1,0 +1,286 @@
+"""The live engine: commands become futures, events become signals, one reader on the event loop.
+
+A command is handed to the core and its future registered in the same turn of the loop; answers are
+drained on the loop too, so no answer can be missed. What the core sends is dispatched in its order.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+from tapeline import _core
+from tapeline.domain.error import DiskFull, EngineFailed, TapelineError
+from tapeline.domain.signal import (
+    LegHandle,
+    LegLevels,
+    RecorderHandle,
+    RecorderSpec,
+    RoomHandle,
+    Signal,
+)
+from tapeline.engine.native import NativeCore
+from tapeline.engine.settings import Access, CoreSettings
+from tapeline.engine.table import UnknownEvent, signal_of
+from tapeline.telemetry.bugs import Bugs
+from tapeline.telemetry.logs import get_logger
+
+AnswerT = TypeVar("AnswerT")
+
+_log = get_logger(__name__)
+
+# What the core's refusal begins with when a file system has too little room (`record/disk.rs`).
+_DISK_FULL = ("disk space:", "no space left", "the disk quota")
+_STOPPED = "the core has stopped"
+
+
+@dataclass(slots=True)
+class _Open:
+    """A command that the core has not answered."""
+
+    name: str
+    done: asyncio.Future[None]
+    undo: Callable[[], int] | None = None
+    """What to ask of the core when it is done and its caller has given up meanwhile."""
+
+
+class CoreEngine:
+    """Implements `domain.port.Engine` over `tapeline._core.Core`.
+
+    Owned by the node: `start` and `stop` are called on the event loop that uses it. Every exception
+    that a subscriber lets out, every event that nobody knows and every panic that the core caught
+    is added to `bugs`.
+    """
+
+    def __init__(self, core: NativeCore, *, bugs: Bugs) -> None:
+        self._core = core
+        self._bugs = bugs
+        self._open: dict[int, _Open] = {}
+        self._receivers: list[Callable[[Signal], None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped: asyncio.Future[None] | None = None
+
+    @classmethod
+    def build(cls, settings: CoreSettings, *, bugs: Bugs) -> Self:
+        """Binds the sockets and starts the core's threads. Raises OSError, ValueError for a
+        network or an address that is none, CoreError.
+        """
+        access = settings.access
+        core = _core.Core(
+            sip_udp=settings.sip_udp,
+            rtp_address=settings.rtp_address,
+            rtp_ports=settings.rtp_ports,
+            spool=str(settings.spool),
+            networks=access.networks,
+            rate_per_source=access.rate_per_source,
+            rate_exempt=access.rate_exempt,
+            max_unacknowledged=access.max_unacknowledged,
+            realtime=settings.realtime,
+            max_legs=settings.max_legs,
+            max_rooms=settings.max_rooms,
+            max_recorders=settings.max_recorders,
+            reserve_bytes=settings.reserve_bytes,
+            ring_limit_ms=settings.ring_limit_ms,
+        )
+        return cls(core, bugs=bugs)
+
+    @property
+    def sip_addresses(self) -> Sequence[str]:
+        """`host:port` of the sockets, as bound."""
+        return self._core.sip_addresses()
+
+    def start(self) -> None:
+        """Begins to deliver; what the core has sent so far comes first."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._core.fileno(), self._drain)
+
+    async def stop(self) -> None:
+        """Ends calls and recordings, delivers what that causes, then fails what is still open.
+
+        Takes up to 5 s. Calling it again waits for the first.
+        """
+        if self._stopped is not None:
+            await asyncio.shield(self._stopped)
+            return
+        loop = asyncio.get_running_loop()
+        self._stopped = loop.create_future()
+        try:
+            await asyncio.to_thread(self._core.stop)
+            while self._drain():
+                pass
+        finally:
+            if self._loop is not None:
+                self._loop.remove_reader(self._core.fileno())
+            self._fail_open()
+            self._stopped.set_result(None)
+        panics = self._core.stats().get("caught_panics", 0)
+        if panics:
+            self._bugs.add("core", RuntimeError(f"{panics} panics were caught"))
+
+    # domain.port.Engine
+
+    def subscribe(self, receive: Callable[[Signal], None]) -> None:
+        self._receivers.append(receive)
+
+    async def ring(self, leg: LegHandle) -> None:
+        await self._answered("ring", lambda: self._core.ring(leg))
+
+    async def answer(self, leg: LegHandle) -> None:
+        await self._answered("answer", lambda: self._core.answer(leg))
+
+    async def reject(self, leg: LegHandle, *, status: int, reason: str) -> None:
+        await self._answered("reject", lambda: self._core.reject(leg, status, reason))
+
+    async def hang_up(self, leg: LegHandle) -> None:
+        await self._answered("hang_up", lambda: self._core.hang_up(leg))
+
+    async def create_room(self, *, rate_hz: int) -> RoomHandle:
+        made = await self._made(
+            "create_room",
+            lambda: self._core.create_room(rate_hz),
+            undo=self._core.close_room,
+        )
+        return RoomHandle(made)
+
+    async def close_room(self, room: RoomHandle) -> None:
+        await self._answered("close_room", lambda: self._core.close_room(room))
+
+    async def join(
+        self, leg: LegHandle, room: RoomHandle, *, muted: bool = False, deaf: bool = False
+    ) -> None:
+        await self._answered("join", lambda: self._core.join(leg, room, muted, deaf))
+
+    async def leave(self, leg: LegHandle) -> None:
+        await self._answered("leave", lambda: self._core.leave(leg))
+
+    async def set_participant(
+        self, leg: LegHandle, *, muted: bool | None = None, deaf: bool | None = None
+    ) -> None:
+        await self._answered(
+            "set_participant", lambda: self._core.set_participant(leg, muted, deaf)
+        )
+
+    async def start_recording(self, spec: RecorderSpec) -> RecorderHandle:
+        made = await self._made(
+            "start_recording",
+            lambda: self._core.start_recording(
+                folder=spec.folder,
+                format=spec.format,
+                room=spec.room,
+                leg=spec.leg,
+                rate_hz=spec.rate_hz,
+                channels=spec.channels,
+                limit_ms=spec.limit_ms,
+                label=spec.label,
+            ),
+            undo=self._core.stop_recording,
+        )
+        return RecorderHandle(made)
+
+    async def stop_recording(self, recorder: RecorderHandle) -> None:
+        await self._answered("stop_recording", lambda: self._core.stop_recording(recorder))
+
+    async def set_access(self, access: Access) -> None:
+        """Replaces who may call. Raises ValueError for something that is no network."""
+        await self._answered(
+            "set_access",
+            lambda: self._core.set_access(
+                networks=access.networks,
+                rate_per_source=access.rate_per_source,
+                rate_exempt=access.rate_exempt,
+                max_unacknowledged=access.max_unacknowledged,
+            ),
+        )
+
+    async def set_draining(self, *, draining: bool) -> None:
+        await self._answered("set_draining", lambda: self._core.set_draining(draining))
+
+    def levels(self, leg: LegHandle) -> LegLevels | None:
+        levels = self._core.levels(leg)
+        return None if levels is None else LegLevels(**levels)
+
+    def stats(self) -> Mapping[str, int]:
+        return self._core.stats()
+
+    # Commands out.
+
+    async def _answered(self, name: str, command: Callable[[], int]) -> None:
+        await self._register(name, self._hand_over(name, command)).done
+
+    async def _made(
+        self, name: str, command: Callable[[], tuple[int, int]], *, undo: Callable[[int], int]
+    ) -> int:
+        """The handle of what was made; a caller that gives up leaves nothing behind."""
+        number, handle = self._hand_over(name, command)
+        await self._register(name, number, undo=lambda: undo(handle)).done
+        return handle
+
+    def _hand_over(self, name: str, command: Callable[[], AnswerT]) -> AnswerT:
+        if self._loop is None or (self._stopped is not None and self._stopped.done()):
+            raise EngineFailed(name, _STOPPED if self._loop else "the engine has not been started")
+        try:
+            return command()
+        except _core.CoreError as error:
+            raise EngineFailed(name, str(error)) from error
+
+    def _register(self, name: str, number: int, *, undo: Callable[[], int] | None = None) -> _Open:
+        waiting = _Open(name, asyncio.get_running_loop().create_future(), undo)
+        self._open[number] = waiting
+        return waiting
+
+    # Answers and signals in.
+
+    def _drain(self) -> int:
+        """How many events there were."""
+        events = self._core.drain()
+        for name, fields in events:
+            if name == "command_done":
+                self._finish(fields["command"], None)
+            elif name == "command_failed":
+                self._finish(fields["command"], str(fields["reason"]))
+            else:
+                self._dispatch(name, fields)
+        return len(events)
+
+    def _finish(self, number: object, reason: str | None) -> None:
+        waiting = self._open.pop(number, None) if isinstance(number, int) else None
+        if waiting is None:
+            self._bugs.add("engine", UnknownEvent("command_done", f"no open command {number!r}"))
+        elif waiting.done.cancelled():
+            if reason is None and waiting.undo is not None:
+                self._undo(waiting.name, waiting.undo)
+        elif reason is None:
+            waiting.done.set_result(None)
+        else:
+            waiting.done.set_exception(_refusal(waiting.name, reason))
+
+    def _undo(self, name: str, undo: Callable[[], int]) -> None:
+        try:
+            number = undo()
+        except _core.CoreError as error:
+            _log.warning("abandoned_command_not_undone", command=name, reason=str(error))
+            return
+        # Nobody waits for this answer; a refusal means that the thing is gone already.
+        self._register(f"undo {name}", number).done.cancel()
+
+    def _dispatch(self, name: str, fields: Mapping[str, object]) -> None:
+        try:
+            signal = signal_of(name, fields)
+        except UnknownEvent as error:
+            self._bugs.add("engine", error)
+            return
+        for receive in self._receivers:
+            try:
+                receive(signal)
+            except Exception as error:  # noqa: BLE001 one subscriber's bug must not stop the others
+                self._bugs.add("engine subscriber", error)
+
+    def _fail_open(self) -> None:
+        for waiting in self._open.values():
+            if not waiting.done.done():
+                waiting.done.set_exception(EngineFailed(waiting.name, _STOPPED))
+        self._open.clear()
+
+
+def _refusal(name: str, reason: str) -> TapelineError:
+    return DiskFull(reason) if reason.startswith(_DISK_FULL) else EngineFailed(name, reason)

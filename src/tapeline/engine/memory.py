@@ -1,0 +1,356 @@
+"""An engine without sockets or threads, for tests of everything above the core.
+
+It keeps the core's rules (who is in which room, what a command on a dead handle gets, which signals
+follow which command and in which order) and lets a test play the outside world. It writes no files.
+"""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tapeline.domain.error import EngineFailed, TapelineError
+from tapeline.domain.signal import (
+    CallAnswered,
+    CallArrived,
+    CallEnded,
+    Digit,
+    LegHandle,
+    LegLevels,
+    ParticipantJoined,
+    ParticipantLeft,
+    RecorderHandle,
+    RecorderSpec,
+    RecordingArmed,
+    RecordingFinished,
+    RoomEmpty,
+    RoomHandle,
+    Signal,
+)
+
+_START_UNIX_US = 1_700_000_000_000_000
+_TICK_US = 20_000
+
+
+@dataclass(slots=True)
+class MemoryLeg:
+    """What the engine knows of a call that has not ended."""
+
+    is_ringing: bool = False
+    is_answered: bool = False
+    room: RoomHandle | None = None
+    """None: the leg's private room."""
+    muted: bool = False
+    deaf: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commanded:
+    """A command that was handed over, done or not."""
+
+    name: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
+
+
+class MemoryEngine:
+    """Implements `domain.port.Engine`. Signals are delivered at the loop's next turn, before the
+    command that caused them returns.
+
+    `legs`, `rooms` (members in the order they joined) and `recorders` are what lives now;
+    `commands` is everything that was asked. With `finishes_by_itself` False a stopped recorder
+    waits for `finish`.
+    """
+
+    def __init__(self, *, finishes_by_itself: bool = True, sample_count: int = 80_000) -> None:
+        self.finishes_by_itself = finishes_by_itself
+        self.sample_count = sample_count
+        self.legs: dict[LegHandle, MemoryLeg] = {}
+        self.rooms: dict[RoomHandle, list[LegHandle]] = {}
+        self.recorders: dict[RecorderHandle, RecorderSpec] = {}
+        self.commands: list[Commanded] = []
+        self.is_draining = False
+        self._numbers = itertools.count(1)
+        self._ticks = itertools.count(1)
+        self._stopping: dict[RecorderHandle, tuple[RecorderSpec, str]] = {}
+        self._refusals: dict[str, deque[TapelineError]] = {}
+        self._receivers: list[Callable[[Signal], None]] = []
+        self._waiting: deque[Signal] = deque()
+
+    # The outside world, played by a test.
+
+    def arrive(
+        self,
+        *,
+        called: str,
+        caller: str = "+15550100",
+        caller_name: str = "",
+        source: str = "127.0.0.1:5062",
+        extra_headers: Sequence[tuple[str, str]] = (),
+    ) -> LegHandle:
+        """An INVITE came in."""
+        leg = LegHandle(next(self._numbers))
+        self.legs[leg] = MemoryLeg()
+        self._post(
+            CallArrived(
+                leg=leg,
+                called=called,
+                caller=caller,
+                caller_name=caller_name,
+                request_uri=f"sip:{called}@127.0.0.1",
+                source=source,
+                sip_call_id=f"memory-{leg}@{source}",
+                extra_headers=list(extra_headers),
+            )
+        )
+        return leg
+
+    def hang_up_from_outside(self, leg: LegHandle) -> None:
+        """The far end sent BYE, or CANCEL when it was not answered yet."""
+        if self.legs[leg].is_answered:
+            self._end_leg(leg, by="remote_bye", sip_status=200)
+        else:
+            self._end_leg(leg, by="remote_cancel", sip_status=487)
+
+    def press(self, leg: LegHandle, digit: str, *, duration_ms: int = 100) -> None:
+        """The far end pressed a key."""
+        self._post(Digit(leg=leg, digit=digit, duration_ms=duration_ms))
+
+    def finish(
+        self,
+        recorder: RecorderHandle,
+        *,
+        reason: str = "time_limit",
+        sample_count: int | None = None,
+        missing_ms: Sequence[tuple[str, int]] = (),
+    ) -> None:
+        """The writer closed a recorder's file: after a stop (whose reason stands), or by itself
+        (`time_limit`, `writer_failed`).
+        """
+        if recorder in self._stopping:
+            spec, reason = self._stopping.pop(recorder)
+        else:
+            spec = self.recorders.pop(recorder)
+        samples = self.sample_count if sample_count is None else sample_count
+        self._post(
+            RecordingFinished(
+                recorder=recorder,
+                reason=reason,
+                sample_count=samples,
+                rate_hz=spec.rate_hz,
+                channels=spec.channels,
+                byte_count=44 + samples * spec.channels * 2,
+                sha256=f"{recorder:064x}",
+                started_unix_us=_START_UNIX_US,
+                missing_ms=list(missing_ms),
+            )
+        )
+
+    def post(self, signal: Signal) -> None:
+        """Any other signal, as if the core had sent it."""
+        self._post(signal)
+
+    def refuse_next(self, command: str, error: TapelineError | None = None) -> None:
+        """The next command of that name fails, with EngineFailed when `error` is None."""
+        refusals = self._refusals.setdefault(command, deque())
+        refusals.append(error or EngineFailed(command, "refused by the test"))
+
+    def names(self) -> list[str]:
+        """The commands' names in the order they came."""
+        return [commanded.name for commanded in self.commands]
+
+    # domain.port.Engine
+
+    def subscribe(self, receive: Callable[[Signal], None]) -> None:
+        self._receivers.append(receive)
+
+    async def ring(self, leg: LegHandle) -> None:
+        self._take("ring", leg=leg)
+        self._unanswered("ring", leg).is_ringing = True
+        await self._turn()
+
+    async def answer(self, leg: LegHandle) -> None:
+        self._take("answer", leg=leg)
+        self._unanswered("answer", leg).is_answered = True
+        self._post(CallAnswered(leg=leg))
+        await self._turn()
+
+    async def reject(self, leg: LegHandle, *, status: int, reason: str) -> None:
+        self._take("reject", leg=leg, status=status, reason=reason)
+        self._unanswered("reject", leg)
+        self._end_leg(leg, by="command", sip_status=status)
+        await self._turn()
+
+    async def hang_up(self, leg: LegHandle) -> None:
+        self._take("hang_up", leg=leg)
+        is_answered = self._leg("hang_up", leg).is_answered
+        self._end_leg(leg, by="command", sip_status=200 if is_answered else 480)
+        await self._turn()
+
+    async def create_room(self, *, rate_hz: int) -> RoomHandle:
+        self._take("create_room", rate_hz=rate_hz)
+        room = RoomHandle(next(self._numbers))
+        self.rooms[room] = []
+        await self._turn()
+        return room
+
+    async def close_room(self, room: RoomHandle) -> None:
+        self._take("close_room", room=room)
+        members = self._members("close_room", room)
+        del self.rooms[room]
+        for leg in members:
+            self.legs[leg].room = None
+            self._post(ParticipantLeft(leg=leg, room=room, unix_us=self._now_us()))
+        if members:
+            self._post(RoomEmpty(room=room))
+        for recorder, spec in list(self.recorders.items()):
+            if spec.room == room:
+                self._stop(recorder, reason="room_closed")
+        await self._turn()
+
+    async def join(
+        self, leg: LegHandle, room: RoomHandle, *, muted: bool = False, deaf: bool = False
+    ) -> None:
+        self._take("join", leg=leg, room=room, muted=muted, deaf=deaf)
+        present = self._answered("join", leg)
+        members = self._members("join", room)
+        present.muted, present.deaf = muted, deaf
+        if present.room != room:
+            self._leave_room(leg)
+            members.append(leg)
+            present.room = room
+            self._post(ParticipantJoined(leg=leg, room=room, unix_us=self._now_us()))
+        await self._turn()
+
+    async def leave(self, leg: LegHandle) -> None:
+        self._take("leave", leg=leg)
+        self._answered("leave", leg)
+        self._leave_room(leg)
+        await self._turn()
+
+    async def set_participant(
+        self, leg: LegHandle, *, muted: bool | None = None, deaf: bool | None = None
+    ) -> None:
+        self._take("set_participant", leg=leg, muted=muted, deaf=deaf)
+        present = self._answered("set_participant", leg)
+        present.muted = present.muted if muted is None else muted
+        present.deaf = present.deaf if deaf is None else deaf
+        await self._turn()
+
+    async def start_recording(self, spec: RecorderSpec) -> RecorderHandle:
+        self._take("start_recording", spec=spec)
+        if spec.room is not None:
+            self._members("start_recording", spec.room)
+        elif spec.leg is not None:
+            self._answered("start_recording", spec.leg)
+        recorder = RecorderHandle(next(self._numbers))
+        self.recorders[recorder] = spec
+        self._post(RecordingArmed(recorder=recorder, unix_us=self._now_us()))
+        await self._turn()
+        return recorder
+
+    async def stop_recording(self, recorder: RecorderHandle) -> None:
+        self._take("stop_recording", recorder=recorder)
+        if recorder not in self.recorders:
+            raise EngineFailed("stop_recording", "no such recorder")
+        self._stop(recorder, reason="command")
+        await self._turn()
+
+    async def set_draining(self, *, draining: bool) -> None:
+        self._take("set_draining", draining=draining)
+        self.is_draining = draining
+        await self._turn()
+
+    def levels(self, leg: LegHandle) -> LegLevels | None:
+        present = self.legs.get(leg)
+        if present is None or not present.is_answered:
+            return None
+        return LegLevels(
+            packets_received=0,
+            packets_sent=0,
+            packets_lost=0,
+            packets_late=0,
+            frames_concealed=0,
+            buffer_delay_ms=0,
+            level_rx_db=-90.0,
+            level_tx_db=-90.0,
+        )
+
+    def stats(self) -> Mapping[str, int]:
+        return {
+            "legs": len(self.legs),
+            "rooms": len(self.rooms),
+            "recorders": len(self.recorders),
+            "caught_panics": 0,
+        }
+
+    # The core's rules.
+
+    def _take(self, name: str, **arguments: object) -> None:
+        self.commands.append(Commanded(name=name, arguments=arguments))
+        refusals = self._refusals.get(name)
+        if refusals:
+            raise refusals.popleft()
+
+    def _leg(self, command: str, leg: LegHandle) -> MemoryLeg:
+        present = self.legs.get(leg)
+        if present is None:
+            raise EngineFailed(command, "no such leg")
+        return present
+
+    def _unanswered(self, command: str, leg: LegHandle) -> MemoryLeg:
+        present = self._leg(command, leg)
+        if present.is_answered:
+            raise EngineFailed(command, "the call is answered already")
+        return present
+
+    def _answered(self, command: str, leg: LegHandle) -> MemoryLeg:
+        present = self._leg(command, leg)
+        if not present.is_answered:
+            raise EngineFailed(command, "the call is not answered")
+        return present
+
+    def _members(self, command: str, room: RoomHandle) -> list[LegHandle]:
+        members = self.rooms.get(room)
+        if members is None:
+            raise EngineFailed(command, "no such room")
+        return members
+
+    def _end_leg(self, leg: LegHandle, *, by: str, sip_status: int) -> None:
+        # The SIP thread reports the end at once, the media thread what follows at its next tick.
+        self._post(CallEnded(leg=leg, by=by, sip_status=sip_status))
+        self._leave_room(leg)
+        del self.legs[leg]
+        for recorder, spec in list(self.recorders.items()):
+            if spec.leg == leg:
+                self._stop(recorder, reason="room_closed")
+
+    def _leave_room(self, leg: LegHandle) -> None:
+        room, self.legs[leg].room = self.legs[leg].room, None
+        if room is None:
+            return
+        self.rooms[room].remove(leg)
+        self._post(ParticipantLeft(leg=leg, room=room, unix_us=self._now_us()))
+        if not self.rooms[room]:
+            self._post(RoomEmpty(room=room))
+
+    def _stop(self, recorder: RecorderHandle, *, reason: str) -> None:
+        self._stopping[recorder] = (self.recorders.pop(recorder), reason)
+        if self.finishes_by_itself:
+            self.finish(recorder)
+
+    def _now_us(self) -> int:
+        return _START_UNIX_US + next(self._ticks) * _TICK_US
+
+    def _post(self, signal: Signal) -> None:
+        self._waiting.append(signal)
+        asyncio.get_running_loop().call_soon(self._deliver)
+
+    def _deliver(self) -> None:
+        while self._waiting:
+            signal = self._waiting.popleft()
+            for receive in self._receivers:
+                receive(signal)
+
+    async def _turn(self) -> None:
+        await asyncio.sleep(0)

@@ -1,0 +1,38 @@
+"""What a core is started with."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may call without digest, and how fast; networks are `10.0.0.0/8` or one address."""
+
+    networks: tuple[str, ...] = ()
+    """Everybody else gets 403."""
+    rate_per_source: int = 0
+    """New requests per second and source; 0: unlimited."""
+    rate_exempt: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    max_unacknowledged: int = 2_000
+    """INVITEs answered with 2xx whose ACK has not come yet, at once, in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreSettings:
+    """The arguments of `tapeline._core.Core`."""
+
+    sip_udp: tuple[str, ...]
+    """`address:port`, `[v6]:port`; port 0 lets the kernel choose."""
+    rtp_address: str = ""
+    """Advertised in SDP and Contact; empty: the address that faces each peer."""
+    rtp_ports: tuple[int, int] = (20_000, 29_999)
+    spool: Path
+    """Recordings lie beneath it, on one file system; made when missing."""
+    access: Access = field(default_factory=Access)
+    realtime: bool = True
+    max_legs: int = 4_096
+    max_rooms: int = 2_048
+    max_recorders: int = 2_048
+    reserve_bytes: int = 0
+    """No recording starts with less free space than this."""
+    ring_limit_ms: int = 180_000

@@ -1,0 +1,42 @@
+"""The core's events by name (design.md §9): which signal each becomes."""
+
+from collections.abc import Callable, Mapping
+
+from tapeline.domain import signal
+from tapeline.domain.signal import Signal
+
+SIGNALS: Mapping[str, Callable[..., Signal]] = {
+    "call_arrived": signal.CallArrived,
+    "call_answered": signal.CallAnswered,
+    "call_ended": signal.CallEnded,
+    "participant_joined": signal.ParticipantJoined,
+    "participant_left": signal.ParticipantLeft,
+    "room_empty": signal.RoomEmpty,
+    "digit": signal.Digit,
+    "talking": signal.Talking,
+    "media_trouble": signal.MediaTrouble,
+    "recording_armed": signal.RecordingArmed,
+    "recording_progress": signal.RecordingProgress,
+    "recording_finished": signal.RecordingFinished,
+    "recorder_trouble": signal.RecorderTrouble,
+    "core_trouble": signal.CoreTrouble,
+}
+
+
+def signal_of(name: str, fields: Mapping[str, object]) -> Signal:
+    """Raises UnknownEvent for a name or fields that this version does not know."""
+    make = SIGNALS.get(name)
+    if make is None:
+        raise UnknownEvent(name, "no such event")
+    try:
+        return make(**fields)
+    except TypeError as error:
+        raise UnknownEvent(name, str(error)) from error
+
+
+class UnknownEvent(Exception):
+    """The core and its Python face do not agree about an event: a bug of ours."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        self.name = name
+        super().__init__(f"event {name!r}: {detail}")

@@ -1,0 +1,105 @@
+"""What a recording's file turned out to hold, and what that makes of its row. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tapeline.domain.id import EpochMs
+from tapeline.domain.recording import Health, HealthNote, Recording, RecordingState
+from tapeline.domain.signal import RecordingFinished, RepairReport
+
+WRITER_FAILED = "writer_failed"
+NODE_LOST = "node_lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Of a file that will not change any more."""
+
+    sample_count: int
+    rate_hz: int
+    channels: int
+    byte_count: int
+    sha256: str
+    started_at_ms: EpochMs | None
+    """The first sample's wall clock; None when it is not known."""
+    health: tuple[HealthNote, ...]
+    trouble: str | None = None
+    """Why there may be nothing in it, when it is nobody's silence."""
+
+
+def of_finished(finished: RecordingFinished) -> Facts:
+    """What the core said when it closed the file."""
+    has_failed = finished.reason == WRITER_FAILED
+    notes = _degraded(finished.missing_ms)
+    if has_failed:
+        notes = (*notes, HealthNote(flag=Health.DEGRADED, reason=WRITER_FAILED))
+    return Facts(
+        sample_count=finished.sample_count,
+        rate_hz=finished.rate_hz,
+        channels=finished.channels,
+        byte_count=finished.byte_count,
+        sha256=finished.sha256,
+        started_at_ms=_ms(finished.started_unix_us),
+        health=notes,
+        trouble="the file could not be written" if has_failed else None,
+    )
+
+
+def of_repair(report: RepairReport, *, cause: str = NODE_LOST) -> Facts:
+    """What `repair` found; `cause` is why it was needed, if anything had to be mended."""
+    notes = _degraded(report.missing_ms)
+    trouble = None
+    if not report.was_finished:
+        flag = Health.RECOVERED if cause == NODE_LOST else Health.DEGRADED
+        notes = (*notes, HealthNote(flag=flag, reason=cause))
+        trouble = f"no audio was on the disk ({cause})"
+    return Facts(
+        sample_count=report.sample_count if report.has_audio else 0,
+        rate_hz=report.rate_hz,
+        channels=report.channels,
+        byte_count=report.byte_count if report.has_audio else 0,
+        sha256=report.sha256,
+        started_at_ms=_ms(report.started_unix_us),
+        health=notes,
+        trouble=trouble,
+    )
+
+
+def _degraded(missing_ms: Sequence[tuple[str, int]]) -> tuple[HealthNote, ...]:
+    return tuple(
+        HealthNote(flag=Health.DEGRADED, reason=reason, missing_ms=span_ms)
+        for reason, span_ms in missing_ms
+        if span_ms > 0
+    )
+
+
+def _ms(unix_us: int) -> EpochMs | None:
+    return EpochMs(unix_us // 1000) if unix_us > 0 else None
+
+
+def with_facts(row: Recording, facts: Facts) -> Recording:
+    """The row while its file is on the way: everything is known but that it has arrived."""
+    known = replace(
+        row,
+        state=RecordingState.FINALISING,
+        sample_count=facts.sample_count,
+        rate_hz=facts.rate_hz or row.rate_hz,
+        channels=facts.channels or row.channels,
+        byte_count=facts.byte_count,
+        sha256=facts.sha256 or None,
+        started_at_ms=facts.started_at_ms or row.started_at_ms,
+        health=facts.health,
+        reason=facts.trouble,
+    )
+    if known.ended_at_ms is None:
+        return replace(known, ended_at_ms=EpochMs(known.started_at_ms + known.duration_ms))
+    return known
+
+
+def terminal(row: Recording) -> Recording:
+    """What a finalising row becomes when its file, if there is one, is at its key."""
+    if row.sample_count > 0:
+        return replace(row, state=RecordingState.COMPLETED, reason=None)
+    if row.reason is None:
+        return replace(row, state=RecordingState.ABSENT, reason="nothing was heard", health=())
+    return replace(row, state=RecordingState.FAILED, health=())

@@ -1,0 +1,156 @@
+"""After the last sample: the file moves to its key, the row becomes terminal, the customer is told.
+
+    1  the row says `finalising` and holds every fact about the file      one transaction
+    2  the audio, then what belongs to it, move to the key                durable renames
+    3  the row is terminal, its event and callback are stored             one transaction
+    4  the spool folder goes
+
+Each step can be done twice. A crash after 1 or within 2 leaves the audio in the spool or at its
+key, and the facts in the row: `recover` goes on from there.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from tapeline.domain.error import AccountNotFound, RecordingNotFound
+from tapeline.domain.event import RecordingFinished as RecordingFinishedEvent
+from tapeline.domain.id import EventId, RecordingId, new_uuid
+from tapeline.domain.port import Clock, RecordingStore, SpoolTools, Store, Transaction
+from tapeline.domain.recording import TERMINAL_STATES, Recording, RecordingState
+from tapeline.domain.signal import RecordingFinished, RepairReport
+from tapeline.recording.facts import (
+    WRITER_FAILED,
+    Facts,
+    of_finished,
+    of_repair,
+    terminal,
+    with_facts,
+)
+
+AUDIO = "audio.part"
+COMPANIONS = ("journal.jsonl", "blocks.sha256")
+"""What the core writes beside the audio; kept beside it, as `RECORDING.journal.jsonl`."""
+
+
+def companion_keys(storage_key: str) -> dict[str, str]:
+    """Where what belongs to a recording lies beside its audio, by its name in the spool."""
+    stem = storage_key.rpartition(".")[0]
+    return {name: f"{stem}.{name}" for name in COMPANIONS}
+
+
+class Finaliser:
+    """Wired by `node`; called by the dispatcher of signals, and by `recover` at the start."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        files: RecordingStore,
+        tools: SpoolTools,
+        clock: Clock,
+        spool: Path,
+        link_of: Callable[[Recording], str],
+    ) -> None:
+        self.store = store
+        self.files = files
+        self.tools = tools
+        self.spool = spool
+        self._clock = clock
+        self._link_of = link_of
+
+    async def finalise(self, recording_id: RecordingId, finished: RecordingFinished) -> Recording:
+        """The core has closed the file. Raises RecordingNotFound, OSError, StoreFailed."""
+        facts = of_finished(finished)
+        if not finished.sha256 and finished.sample_count:
+            # The writer gave the file up as it was: make it playable before it is shown.
+            facts = of_repair(await self.repair(recording_id), cause=WRITER_FAILED)
+        return await self.settle(recording_id, facts)
+
+    async def repair(self, recording_id: RecordingId) -> RepairReport:
+        """Makes what lies in the spool playable. Raises OSError."""
+        return await asyncio.to_thread(self.tools.repair, str(self.folder(recording_id)))
+
+    def folder(self, recording_id: RecordingId) -> Path:
+        return self.spool / recording_id
+
+    async def settle(self, recording_id: RecordingId, facts: Facts) -> Recording:
+        """Steps 1 to 4."""
+        row = await self.store.write(lambda tx: _note_facts(tx, recording_id, facts))
+        return row if row.state in TERMINAL_STATES else await self.conclude(row)
+
+    async def conclude(self, row: Recording) -> Recording:
+        """Steps 2 to 4, for a row that holds its facts."""
+        folder = self.folder(row.id)
+        if row.sample_count > 0:
+            await self._move(folder, row.storage_key)
+        done = await self.store.write(lambda tx: self._finish(tx, row.id))
+        if done.state is not RecordingState.FAILED:  # what could not be used stays for people
+            await asyncio.to_thread(clear_spool, folder)
+        return done
+
+    async def _move(self, folder: Path, key: str) -> None:
+        """The audio goes first: as long as it lies in the spool, its journal does too."""
+        try:
+            await self.files.put(folder / AUDIO, key)
+        except FileNotFoundError:
+            if await self.files.size(key) is None:
+                raise
+        for name, target in companion_keys(key).items():
+            with suppress(FileNotFoundError):
+                await self.files.put(folder / name, target)
+
+    def _finish(self, tx: Transaction, recording_id: RecordingId) -> Recording:
+        row = _row(tx, recording_id)
+        if row.state in TERMINAL_STATES:
+            return row
+        account = tx.accounts.get(row.account_id)
+        if account is None:
+            raise AccountNotFound(row.account_id)
+        done = terminal(row)
+        tx.recordings.update(done)
+        tx.emit(
+            RecordingFinishedEvent(
+                id=EventId(new_uuid()),
+                at_ms=self._clock.now_ms(),
+                account=account,
+                recording=done,
+                link=self._link_of(done),
+            )
+        )
+        return done
+
+
+def _note_facts(tx: Transaction, recording_id: RecordingId, facts: Facts) -> Recording:
+    row = _row(tx, recording_id)
+    if row.state in TERMINAL_STATES:
+        return row
+    known = with_facts(row, facts)
+    tx.recordings.update(known)
+    return known
+
+
+def _row(tx: Transaction, recording_id: RecordingId) -> Recording:
+    row = tx.recordings.get(recording_id)
+    if row is None:
+        raise RecordingNotFound(recording_id)
+    return row
+
+
+def clear_spool(folder: Path) -> None:
+    """Removes what is left of a finalised recording's folder; anything unknown in it stays."""
+    for name in (*COMPANIONS, AUDIO):
+        with suppress(FileNotFoundError):
+            (folder / name).unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def is_concluded_but_for_its_row(row: Recording, folder: Path) -> bool:
+    """The audio has left the spool, the row knows all of it and not yet that it arrived."""
+    return (
+        row.state is RecordingState.FINALISING
+        and row.sample_count > 0
+        and not (folder / AUDIO).exists()
+    )

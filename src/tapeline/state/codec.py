@@ -1,0 +1,142 @@
+"""How nested things become JSON columns and come back. Only plain JSON values cross.
+
+Decoding is strict about what it needs and forgives keys it does not know, so that a row written by
+a newer version can still be read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from tapeline.domain.account import Account, AccountSettings, LinkPolicy
+from tapeline.domain.delivery import CallbackMessage, Encoding, Failure, RetryPolicy
+from tapeline.domain.event import Event
+from tapeline.domain.recording import Health, HealthNote, Starter
+
+Json = dict[str, Any]
+
+
+def encode_settings(settings: AccountSettings) -> Json:
+    return {
+        "link_policy": settings.link_policy.value,
+        "link_life_s": settings.link_life_s,
+        "keep_announcing": settings.keep_announcing,
+        "webhook_url": settings.webhook_url,
+        "webhook_failover_url": settings.webhook_failover_url,
+        "max_recordings_per_target": settings.max_recordings_per_target,
+        "dialect": {name: dict(chosen) for name, chosen in settings.dialect.items()},
+    }
+
+
+def decode_settings(body: Json) -> AccountSettings:
+    return AccountSettings(
+        link_policy=LinkPolicy(body["link_policy"]),
+        link_life_s=body["link_life_s"],
+        keep_announcing=body["keep_announcing"],
+        webhook_url=body["webhook_url"],
+        webhook_failover_url=body["webhook_failover_url"],
+        max_recordings_per_target=body["max_recordings_per_target"],
+        dialect=body["dialect"],
+    )
+
+
+def encode_starter(starter: Starter) -> Json:
+    return {
+        "dialect": starter.dialect,
+        "request_id": starter.request_id,
+        "callback_url": starter.callback_url,
+        "callback_method": starter.callback_method,
+        "extras": dict(starter.extras),
+    }
+
+
+def decode_starter(body: Json) -> Starter:
+    return Starter(
+        dialect=body["dialect"],
+        request_id=body["request_id"],
+        callback_url=body["callback_url"],
+        callback_method=body["callback_method"],
+        extras=body["extras"],
+    )
+
+
+def encode_health(notes: tuple[HealthNote, ...]) -> list[Json]:
+    return [
+        {"flag": note.flag.value, "reason": note.reason, "missing_ms": note.missing_ms}
+        for note in notes
+    ]
+
+
+def decode_health(body: list[Json]) -> tuple[HealthNote, ...]:
+    return tuple(
+        HealthNote(flag=Health(note["flag"]), reason=note["reason"], missing_ms=note["missing_ms"])
+        for note in body
+    )
+
+
+def encode_message(message: CallbackMessage) -> Json:
+    retry = message.retry
+    return {
+        "url": message.url,
+        "method": message.method,
+        "encoding": message.encoding.value,
+        "fields": dict(message.fields),
+        "link_fields": list(message.link_fields),
+        "failover_url": message.failover_url,
+        "retry": {
+            "connect_timeout_ms": retry.connect_timeout_ms,
+            "read_timeout_ms": retry.read_timeout_ms,
+            "total_ms": retry.total_ms,
+            "waits_ms": list(retry.waits_ms),
+            "retry_on": sorted(failure.value for failure in retry.retry_on),
+        },
+        "announces_finished": message.announces_finished,
+        "order_key": message.order_key,
+        "extras": dict(message.extras),
+    }
+
+
+def decode_message(body: Json) -> CallbackMessage:
+    retry = body["retry"]
+    return CallbackMessage(
+        url=body["url"],
+        method=body["method"],
+        encoding=Encoding(body["encoding"]),
+        fields=body["fields"],
+        link_fields=tuple(body["link_fields"]),
+        failover_url=body["failover_url"],
+        retry=RetryPolicy(
+            connect_timeout_ms=retry["connect_timeout_ms"],
+            read_timeout_ms=retry["read_timeout_ms"],
+            total_ms=retry["total_ms"],
+            waits_ms=tuple(retry["waits_ms"]),
+            retry_on=frozenset(Failure(word) for word in retry["retry_on"]),
+        ),
+        announces_finished=body["announces_finished"],
+        order_key=body["order_key"],
+        extras=body["extras"],
+    )
+
+
+def encode_event(event: Event) -> Json:
+    """What the event carries beside its id, instant and account (whose secrets stay out)."""
+    return {
+        field.name: _plain(getattr(event, field.name))
+        for field in fields(event)
+        if field.name not in {"id", "at_ms", "account"}
+    }
+
+
+def _plain(value: object) -> object:
+    """JSON for a domain value. Raises TypeError for what has none, an Account above all."""
+    if isinstance(value, Account | bytes):
+        raise TypeError(f"{type(value).__name__} does not belong in a stored event")
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | frozenset):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"{type(value).__name__} has no JSON form")

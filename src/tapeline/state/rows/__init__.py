@@ -1,0 +1,25 @@
+"""Repositories: one module for each aggregate, rows in, domain objects out."""
+
+from tapeline.state.rows.accounts import AccountRows
+from tapeline.state.rows.applications import ApplicationRows
+from tapeline.state.rows.base import RowMissing
+from tapeline.state.rows.calls import CallRows
+from tapeline.state.rows.conferences import ConferenceRows
+from tapeline.state.rows.deliveries import DeliveryRows
+from tapeline.state.rows.events import EventRows
+from tapeline.state.rows.numbers import NumberRows
+from tapeline.state.rows.participants import ParticipantRows
+from tapeline.state.rows.recordings import RecordingRows
+
+__all__ = [
+    "AccountRows",
+    "ApplicationRows",
+    "CallRows",
+    "ConferenceRows",
+    "DeliveryRows",
+    "EventRows",
+    "NumberRows",
+    "ParticipantRows",
+    "RecordingRows",
+    "RowMissing",
+]

@@ -1,0 +1,75 @@
+"""Each dialect's error table is total, and every error has the shape of its OpenAPI."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from tests.unit.api.things import NOW_MS
+
+from tapeline.api.dialect import Dialect, WireRequest, find_dialects
+from tapeline.api.dialects.vobiz.errors import TABLE, row_of
+from tapeline.domain import error as errors
+from tapeline.domain.error import TapelineError
+
+REQUEST = WireRequest(
+    method="GET",
+    path="/",
+    segments=(),
+    params={},
+    query=(),
+    headers={},
+    body=b"",
+    request_id="r",
+    now_ms=NOW_MS,
+)
+
+
+def tree(root: type[TapelineError] = TapelineError) -> Iterator[type[TapelineError]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from tree(kind)
+
+
+def example(kind: type[TapelineError]) -> TapelineError:
+    made = kind.__new__(kind)
+    made.args = (f"an example of {kind.__name__}",)
+    return made
+
+
+@pytest.mark.parametrize("dialect", find_dialects().values(), ids=lambda each: each.name)
+@pytest.mark.parametrize("kind", list(tree()))
+def test_every_error_is_answered(dialect: Dialect, kind: type[TapelineError]) -> None:
+    answer = dialect.render_error(example(kind), REQUEST)
+
+    assert 400 <= answer.status < 600
+    assert answer.status in dialect.error_responses
+    assert json.loads(answer.body)
+
+
+@pytest.mark.parametrize("kind", list(TapelineError.__subclasses__()))
+def test_each_branch_of_the_tree_has_a_row(kind: type[TapelineError]) -> None:
+    assert kind in TABLE
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (errors.Unauthenticated(), 401, "credentials are missing or wrong"),
+        (errors.ConferenceNotFound("x"), 404, "conference not found"),
+        (errors.NotRecording("conference"), 404, "recording not found"),
+        (errors.AlreadyRecording("conference"), 400, "conference is already being recorded"),
+        (errors.TooManyRecordings("conference", 32), 400, "32 recordings"),
+        (errors.RecordingNotFound("x"), 404, "recording not found"),
+        (errors.MissingValue("a"), 400, "a: a value is required"),
+        (errors.TooLarge(10), 400, "larger than 10 bytes"),
+        (errors.DiskFull("the disk is full"), 500, "the disk is full"),
+        (errors.Draining(), 503, "stopping"),
+        (errors.InternalFault("ref-1"), 500, "ref-1"),
+    ],
+)
+def test_the_table(error: TapelineError, status: int, text: str) -> None:
+    answer = find_dialects()["vobiz"].render_error(error, REQUEST)
+
+    assert answer.status == status
+    assert text in json.loads(answer.body)["error"]
+    assert row_of(error).status == status

@@ -1,0 +1,366 @@
+"""A node without sockets: the real control plane and rows over the in-memory engine."""
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tapeline.cluster import LocalOwnership
+from tapeline.control import AccountCache, Control, DialectRules, Dispatcher, Parts
+from tapeline.control.live import epoch_ms
+from tapeline.domain import event, signal
+from tapeline.domain.account import Account
+from tapeline.domain.call import Call
+from tapeline.domain.command import (
+    AccountCreated,
+    AddNumber,
+    CreateAccount,
+    CreateApplication,
+    SetAccount,
+)
+from tapeline.domain.delivery import OutgoingRequest, RetryPolicy
+from tapeline.domain.error import AnswerInvalid
+from tapeline.domain.id import AccountId, CallId, EpochMs, EventId, NodeId, RecordingId, new_uuid
+from tapeline.domain.port import Store, Transaction
+from tapeline.domain.recording import Recording, RecordingFormat, RecordingState
+from tapeline.domain.signal import LegHandle
+from tapeline.domain.verb import (
+    AnswerDocument,
+    HangUp,
+    JoinConference,
+    RecordOnJoin,
+    Redirect,
+    Verb,
+    Wait,
+)
+from tapeline.engine import MemoryEngine
+from tapeline.flow import CallPrograms, Documents, Walker
+from tapeline.flow.documents import Question, Reply
+from tapeline.state import SqlStore, Vault
+from tapeline.telemetry import Bugs
+
+EventT = TypeVar("EventT", bound=event.Event)
+DIALECT = "plain"
+NOW_MS = EpochMs(1_700_000_000_000)
+LIMIT_S = 10.0
+"""How long a test waits for what must happen; never reached by one that passes."""
+
+VERBS: Mapping[str, type[Any]] = {
+    "join": JoinConference,
+    "wait": Wait,
+    "redirect": Redirect,
+    "hang_up": HangUp,
+}
+
+NOBODY = AccountCreated(
+    account=Account(
+        id=AccountId("MA" + "N" * 18),
+        name="Nobody",
+        auth_token="none",
+        api_key_hash="none",
+        signing_seed=bytes(32),
+        public_key="",
+        created_at_ms=NOW_MS,
+    ),
+    auth_token="none",
+    api_key="none",
+)
+
+
+class ExpectedBugs(Bugs):
+    """Counts like Bugs, without failing the test that provokes them."""
+
+    def add(self, where: str, error: BaseException) -> None:
+        self.count += 1
+        self.seen.append(f"{where}: {error!r}")
+
+
+@dataclass
+class FakeClock:
+    at_ms: EpochMs = NOW_MS
+
+    def now_ms(self) -> EpochMs:
+        return self.at_ms
+
+
+def document(*verbs: tuple[str, Mapping[str, Any]]) -> str:
+    """The tests' own document language: JSON of verbs and their fields."""
+    return json.dumps(verbs)
+
+
+def parse_document(body: bytes) -> AnswerDocument:
+    try:
+        return AnswerDocument(verbs=tuple(_verb(name, fields) for name, fields in json.loads(body)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise AnswerInvalid(f"no document: {error}") from error
+
+
+def _verb(name: str, fields: dict[str, Any]) -> Verb:
+    if "record" in fields:
+        fields["record"] = RecordOnJoin(format=RecordingFormat(fields["record"]))
+    verb: Verb = VERBS[name](**fields)
+    return verb
+
+
+class ScriptedAsker:
+    """The customer's server: answers by URL, the last one for ever; remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, deque[Reply]] = {}
+        self.asked: list[tuple[Question, Call]] = []
+        self.sent: list[str] = []
+        self.breaks = False
+        self.retry = RetryPolicy()
+        self._asked = asyncio.Event()
+        self.hold: asyncio.Event | None = None
+        """While set and unset, requests stay without an answer."""
+
+    def answer(self, url: str, *replies: Reply | str) -> None:
+        self.answers[url] = deque(
+            Reply(status=200, body=reply.encode()) if isinstance(reply, str) else reply
+            for reply in replies
+        )
+
+    def prepare(
+        self, question: Question, call: Call, _account: Account
+    ) -> tuple[OutgoingRequest, RetryPolicy]:
+        if self.breaks:
+            raise ZeroDivisionError("a bug in the test's dialect")
+        self.asked.append((question, call))
+        request = OutgoingRequest(method=question.method, url=question.url, headers={}, body=b"")
+        return request, self.retry
+
+    async def send(self, request: OutgoingRequest, _retry: RetryPolicy, _limit: int) -> Reply:
+        self.sent.append(request.url)
+        self._asked.set()
+        if self.hold is not None:
+            await self.hold.wait()
+        replies = self.answers.get(request.url, deque([Reply(status=404)]))
+        return replies.popleft() if len(replies) > 1 else replies[0]
+
+    async def was_asked(self) -> None:
+        """Waits for the first request."""
+        async with asyncio.timeout(LIMIT_S):
+            await self._asked.wait()
+
+    def parse(self, body: bytes, _call: Call) -> AnswerDocument:
+        return parse_document(body)
+
+
+class MemoryFinaliser:
+    """`control.Finaliser` for files that an in-memory engine never wrote."""
+
+    def __init__(self, store: Store, link_of: Any) -> None:
+        self._store = store
+        self._link_of = link_of
+        self.refuses: dict[RecordingId, Exception] = {}
+
+    async def finalise(
+        self, recording_id: RecordingId, finished: signal.RecordingFinished
+    ) -> Recording:
+        if recording_id in self.refuses:
+            raise self.refuses[recording_id]
+
+        def work(tx: Transaction) -> Recording:
+            row = tx.recordings.get(recording_id)
+            assert row is not None
+            account = tx.accounts.get(row.account_id)
+            assert account is not None
+            done = replace(
+                row,
+                state=RecordingState.COMPLETED,
+                sample_count=finished.sample_count,
+                byte_count=finished.byte_count,
+                started_at_ms=epoch_ms(finished.started_unix_us),
+            )
+            tx.recordings.update(done)
+            tx.emit(
+                event.RecordingFinished(
+                    id=EventId(new_uuid()),
+                    at_ms=NOW_MS,
+                    account=account,
+                    recording=done,
+                    link=self._link_of(done),
+                )
+            )
+            return done
+
+        return await self._store.write(work)
+
+
+@dataclass
+class MemoryFiles:
+    deleted: list[str] = field(default_factory=list)
+
+    async def delete(self, storage_key: str) -> None:
+        self.deleted.append(storage_key)
+
+
+class Pauses:
+    """Stands for `asyncio.sleep`: remembers the seconds; ends at once, or when `hold` is set."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.hold: asyncio.Event | None = None
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        if self.hold is not None:
+            await self.hold.wait()
+
+
+@dataclass
+class World:
+    store: SqlStore
+    engine: MemoryEngine
+    parts: Parts
+    control: Control
+    dispatcher: Dispatcher
+    programs: CallPrograms
+    asker: ScriptedAsker
+    pauses: Pauses
+    files: MemoryFiles
+    finaliser: MemoryFinaliser
+    clock: FakeClock
+    bugs: Bugs
+    account: Account
+    auth_token: str
+    api_key: str
+    events: list[event.Event] = field(default_factory=list)
+
+    def seen(self, kind: type[EventT]) -> list[EventT]:
+        return [each for each in self.events if isinstance(each, kind)]
+
+    async def happened(self, kind: type[EventT], count: int = 1) -> list[EventT]:
+        """Waits until so many events of that kind have been committed in all."""
+        async with asyncio.timeout(LIMIT_S):
+            while len(self.seen(kind)) < count:
+                await self._next()
+        return self.seen(kind)
+
+    async def settled(self) -> None:
+        """What the core has reported so far has been dealt with."""
+        await asyncio.sleep(0)
+        async with asyncio.timeout(LIMIT_S):
+            await self.dispatcher.lanes.idle()
+
+    def note(self, events: Sequence[event.Event]) -> None:
+        self.events.extend(events)
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    _waiters: list[asyncio.Future[None]] = field(default_factory=list)
+
+    async def _next(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    async def room_application(self, pattern: str = "room-*") -> None:
+        """Calls to `room-NAME` join NAME."""
+        await self.application(pattern, answer_document=document(("join", {"name": "{{match}}"})))
+
+    async def application(self, pattern: str, **fields: Any) -> None:
+        created = await self.control.execute(
+            CreateApplication(account_id=self.account.id, dialect=DIALECT, name=pattern, **fields)
+        )
+        await self.control.execute(AddNumber(pattern=pattern, application_id=created.id))
+
+    async def join(self, name: str, *, caller: str = "+15550100") -> LegHandle:
+        """A call that sits in conference `name`, by its number `room-NAME`."""
+        before = len(self.seen(event.ParticipantJoined))
+        leg = self.engine.arrive(called=f"room-{name}", caller=caller)
+        await self.happened(event.ParticipantJoined, before + 1)
+        return leg
+
+    async def call(self, call_id: CallId) -> Call:
+        found = await self.store.read(lambda tx: tx.calls.get(call_id))
+        assert found is not None
+        return found
+
+    async def recording(self, recording_id: RecordingId) -> Recording:
+        found = await self.store.read(lambda tx: tx.recordings.get(recording_id))
+        assert found is not None
+        return found
+
+
+@contextlib.asynccontextmanager
+async def world(
+    folder: Path,
+    *,
+    bugs: Bugs | None = None,
+    engine: MemoryEngine | None = None,
+    with_account: bool = True,
+) -> AsyncIterator[World]:
+    """Everything running, with one account."""
+    bugs = bugs or Bugs()
+    engine = engine or MemoryEngine()
+    store = await SqlStore.open(folder / "tapeline.db", Vault(bytes(range(32))))
+    files, clock, asker, pauses = MemoryFiles(), FakeClock(), ScriptedAsker(), Pauses()
+
+    def link_of(recording: Recording) -> str:
+        return f"http://node/media/{recording.id}.{recording.format}"
+
+    finaliser = MemoryFinaliser(store, link_of)
+    parts = Parts(
+        store=store,
+        engine=engine,
+        clock=clock,
+        ownership=LocalOwnership(NodeId("node-1")),
+        finaliser=finaliser,
+        files=files,
+        link_of=link_of,
+        sign_link=lambda url, account, now_ms: f"{url}?for={account.id}&at={now_ms}",
+        dialects={
+            DIALECT: DialectRules(parse_answer=parse_document, settings={"tone": ("low", "high")})
+        },
+        spool=folder / "spool",
+        bugs=bugs,
+        accounts=AccountCache(store),
+    )
+    control = Control(parts)
+    documents = Documents(asker, pause=pauses)
+    programs = CallPrograms(
+        parts, lambda live_call: Walker(control, documents, live_call, pause=pauses)
+    )
+    dispatcher = Dispatcher(parts, programs)
+    engine.subscribe(dispatcher.receive)
+    tasks = [asyncio.ensure_future(dispatcher.run()), asyncio.ensure_future(programs.run())]
+    await asyncio.sleep(0)
+    created = await control.execute(CreateAccount(name="Test")) if with_account else NOBODY
+    built = World(
+        store=store,
+        engine=engine,
+        parts=parts,
+        control=control,
+        dispatcher=dispatcher,
+        programs=programs,
+        asker=asker,
+        pauses=pauses,
+        files=files,
+        finaliser=finaliser,
+        clock=clock,
+        bugs=bugs,
+        account=created.account,
+        auth_token=created.auth_token,
+        api_key=created.api_key,
+    )
+    store.subscribe(after_commit=built.note)
+    try:
+        yield built
+    finally:
+        programs.close()
+        await tasks[1]
+        tasks[0].cancel()
+        await asyncio.wait(tasks)
+        await store.close()
+
+
+async def set_account(built: World, **fields: Any) -> Account:
+    return await built.control.execute(SetAccount(account_id=built.account.id, **fields))

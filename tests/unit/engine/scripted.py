@@ -1,0 +1,141 @@
+"""A native core without threads: it notes what it is asked and says what a test tells it."""
+
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from tapeline import _core
+from tapeline.engine.native import Levels
+
+
+class ScriptedCore:
+    """Implements `engine.native.NativeCore`. With `answers` every command is done at once.
+
+    Handles it makes are the command's id and 1000.
+    """
+
+    def __init__(self, *, answers: bool = True) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, tuple[object, ...]]] = []
+        self.said_at_stop: list[tuple[str, Mapping[str, object]]] = []
+        self.panics = 0
+        self.is_busy = False
+        self._count = 0
+        self._waiting: deque[tuple[str, Mapping[str, object]]] = deque()
+        self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def say(self, name: str, **fields: object) -> None:
+        self._waiting.append((name, fields))
+        os.eventfd_write(self._fd, 1)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def sip_addresses(self) -> list[str]:
+        return ["127.0.0.1:5060"]
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def drain(self, limit: int = 4096) -> Sequence[tuple[str, Mapping[str, object]]]:
+        events = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+        try:
+            os.eventfd_read(self._fd)
+        except BlockingIOError:
+            return events
+        if self._waiting:
+            os.eventfd_write(self._fd, 1)
+        return events
+
+    def ring(self, leg: int) -> int:
+        return self._ask("ring", leg)
+
+    def answer(self, leg: int) -> int:
+        return self._ask("answer", leg)
+
+    def reject(self, leg: int, status: int, reason: str) -> int:
+        return self._ask("reject", leg, status, reason)
+
+    def hang_up(self, leg: int) -> int:
+        return self._ask("hang_up", leg)
+
+    def create_room(self, rate_hz: int) -> tuple[int, int]:
+        number = self._ask("create_room", rate_hz)
+        return number, number + 1000
+
+    def close_room(self, room: int) -> int:
+        return self._ask("close_room", room)
+
+    def join(self, leg: int, room: int, muted: bool, deaf: bool) -> int:  # noqa: FBT001
+        return self._ask("join", leg, room, muted, deaf)
+
+    def leave(self, leg: int) -> int:
+        return self._ask("leave", leg)
+
+    def set_participant(self, leg: int, muted: bool | None, deaf: bool | None) -> int:  # noqa: FBT001
+        return self._ask("set_participant", leg, muted, deaf)
+
+    def start_recording(
+        self,
+        *,
+        folder: str,
+        format: str,
+        room: int | None,
+        leg: int | None,
+        rate_hz: int,
+        channels: int,
+        limit_ms: int,
+        label: str,
+    ) -> tuple[int, int]:
+        number = self._ask(
+            "start_recording", folder, format, room, leg, rate_hz, channels, limit_ms, label
+        )
+        return number, number + 1000
+
+    def stop_recording(self, recorder: int) -> int:
+        return self._ask("stop_recording", recorder)
+
+    def set_access(
+        self,
+        *,
+        networks: Sequence[str],
+        rate_per_source: int,
+        rate_exempt: Sequence[str],
+        max_unacknowledged: int,
+    ) -> int:
+        return self._ask(
+            "set_access", tuple(networks), rate_per_source, tuple(rate_exempt), max_unacknowledged
+        )
+
+    def set_draining(self, draining: bool) -> int:  # noqa: FBT001
+        return self._ask("set_draining", draining)
+
+    def levels(self, leg: int) -> Levels | None:
+        if leg != 1:
+            return None
+        return {
+            "packets_received": 50,
+            "packets_sent": 51,
+            "packets_lost": 1,
+            "packets_late": 0,
+            "frames_concealed": 1,
+            "buffer_delay_ms": 40,
+            "level_rx_db": -20.5,
+            "level_tx_db": -90.0,
+        }
+
+    def stats(self) -> dict[str, int]:
+        return {"legs": 1, "caught_panics": self.panics}
+
+    def stop(self) -> None:
+        for name, fields in self.said_at_stop:
+            self.say(name, **fields)
+
+    def _ask(self, name: str, *arguments: object) -> int:
+        if self.is_busy:
+            raise _core.CoreError("the media thread takes no commands")
+        self.asked.append((name, arguments))
+        self._count += 1
+        if self.answers:
+            self.say("command_done", command=self._count)
+        return self._count

@@ -1,0 +1,275 @@
+"""The live engine over a scripted core: futures, order, refusals, what is left behind."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+from tests.unit.engine.scripted import ScriptedCore
+
+from tapeline.domain.error import DiskFull, EngineFailed
+from tapeline.domain.signal import (
+    CallArrived,
+    CallEnded,
+    Digit,
+    LegHandle,
+    RecorderHandle,
+    RecorderSpec,
+    RecordingFinished,
+    RoomHandle,
+    Signal,
+)
+from tapeline.engine import Access
+from tapeline.engine.core import CoreEngine
+from tapeline.engine.table import SIGNALS
+from tapeline.telemetry.bugs import Bugs
+
+LEG, ROOM, RECORDER = LegHandle(7), RoomHandle(8), RecorderHandle(9)
+SPEC = RecorderSpec(folder="/spool/a", format="wav", room=ROOM)
+
+
+class QuietBugs(Bugs):
+    """Counts without failing the test that expects the bug."""
+
+    def add(self, where: str, error: BaseException) -> None:
+        self.count += 1
+        self.seen.append(f"{where}: {error}")
+
+
+@pytest.fixture
+def core() -> Iterator[ScriptedCore]:
+    core = ScriptedCore()
+    yield core
+    core.close()
+
+
+@pytest.fixture
+def bugs() -> QuietBugs:
+    return QuietBugs()
+
+
+@pytest.fixture
+async def engine(core: ScriptedCore, bugs: QuietBugs) -> AsyncIterator[CoreEngine]:
+    engine = CoreEngine(core, bugs=bugs)
+    engine.start()
+    yield engine
+    await engine.stop()
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+COMMANDS: list[tuple[Callable[[CoreEngine], Awaitable[object]], str, tuple[object, ...]]] = [
+    (lambda e: e.ring(LEG), "ring", (7,)),
+    (lambda e: e.answer(LEG), "answer", (7,)),
+    (lambda e: e.reject(LEG, status=486, reason="Busy Here"), "reject", (7, 486, "Busy Here")),
+    (lambda e: e.hang_up(LEG), "hang_up", (7,)),
+    (lambda e: e.create_room(rate_hz=8000), "create_room", (8000,)),
+    (lambda e: e.close_room(ROOM), "close_room", (8,)),
+    (lambda e: e.join(LEG, ROOM, muted=True), "join", (7, 8, True, False)),
+    (lambda e: e.leave(LEG), "leave", (7,)),
+    (lambda e: e.set_participant(LEG, deaf=True), "set_participant", (7, None, True)),
+    (
+        lambda e: e.start_recording(SPEC),
+        "start_recording",
+        ("/spool/a", "wav", 8, None, 8000, 1, 0, "{}"),
+    ),
+    (lambda e: e.stop_recording(RECORDER), "stop_recording", (9,)),
+    (
+        lambda e: e.set_access(Access(networks=("10.0.0.0/8",), rate_per_source=5)),
+        "set_access",
+        (("10.0.0.0/8",), 5, ("127.0.0.0/8", "::1/128"), 2_000),
+    ),
+    (lambda e: e.set_draining(draining=True), "set_draining", (True,)),
+]
+
+
+@pytest.mark.parametrize(("command", "name", "arguments"), COMMANDS, ids=[c[1] for c in COMMANDS])
+async def test_a_command_is_handed_over_and_awaited(
+    engine: CoreEngine,
+    core: ScriptedCore,
+    command: Callable[[CoreEngine], Awaitable[object]],
+    name: str,
+    arguments: tuple[object, ...],
+) -> None:
+    made = await command(engine)
+
+    assert core.asked == [(name, arguments)]
+    assert made == (1001 if name in {"create_room", "start_recording"} else None)
+
+
+async def test_answers_find_their_command_in_any_order(
+    engine: CoreEngine, core: ScriptedCore
+) -> None:
+    core.answers = False
+    first = asyncio.create_task(engine.answer(LegHandle(1)))
+    second = asyncio.create_task(engine.answer(LegHandle(2)))
+    await turns()
+
+    core.say("command_done", command=2)
+    core.say("command_failed", command=1, reason="no such leg")
+
+    await second
+    with pytest.raises(EngineFailed, match="answer failed: no such leg"):
+        await first
+
+
+async def test_a_full_disk_has_its_own_error(engine: CoreEngine, core: ScriptedCore) -> None:
+    core.answers = False
+    start = asyncio.create_task(engine.start_recording(SPEC))
+    await turns()
+
+    core.say("command_failed", command=1, reason="disk space: 12 MB left, 256 MB are kept free")
+
+    with pytest.raises(DiskFull, match="12 MB left"):
+        await start
+
+
+async def test_a_full_ring_is_a_refusal(engine: CoreEngine, core: ScriptedCore) -> None:
+    core.is_busy = True
+
+    with pytest.raises(EngineFailed, match="takes no commands"):
+        await engine.hang_up(LEG)
+
+
+async def test_signals_come_typed_and_in_order(engine: CoreEngine, core: ScriptedCore) -> None:
+    signals: list[Signal] = []
+    engine.subscribe(signals.append)
+
+    arrived = {
+        "leg": 7,
+        "called": "7001",
+        "caller": "bob",
+        "caller_name": "",
+        "request_uri": "sip:7001@host",
+        "source": "127.0.0.1:5062",
+        "sip_call_id": "c",
+        "extra_headers": [("X-A", "1")],
+    }
+    core.say("call_arrived", **arrived)
+    core.say("digit", leg=7, digit="#", duration_ms=80)
+    core.say("call_ended", leg=7, by="remote_bye", sip_status=0)
+    await turns()
+
+    assert signals == [
+        CallArrived(**arrived),  # type: ignore[arg-type]
+        Digit(leg=LEG, digit="#", duration_ms=80),
+        CallEnded(leg=LEG, by="remote_bye", sip_status=0),
+    ]
+
+
+def test_every_signal_of_the_domain_has_a_name() -> None:
+    assert set(SIGNALS.values()) == set(Signal.__args__)
+
+
+async def test_a_bad_event_or_subscriber_is_counted_and_harms_nobody_else(
+    engine: CoreEngine, core: ScriptedCore, bugs: QuietBugs
+) -> None:
+    signals: list[Signal] = []
+
+    def careless(_signal: Signal) -> None:
+        raise KeyError("careless")
+
+    engine.subscribe(careless)
+    engine.subscribe(signals.append)
+
+    core.say("moon_risen", phase="full")
+    core.say("room_empty", room=8, colour="blue")
+    core.say("command_done", command=99)
+    core.say("room_empty", room=8)
+    await turns()
+
+    assert len(signals) == 1
+    assert [seen.split(":")[0] for seen in bugs.seen] == ["engine"] * 3 + ["engine subscriber"]
+
+
+@pytest.mark.parametrize(
+    ("command", "undo"),
+    [
+        (lambda e: e.create_room(rate_hz=8000), ("close_room", (1001,))),
+        (lambda e: e.start_recording(SPEC), ("stop_recording", (1001,))),
+    ],
+)
+async def test_a_caller_that_gives_up_leaves_nothing_behind(
+    engine: CoreEngine,
+    core: ScriptedCore,
+    bugs: QuietBugs,
+    command: Callable[[CoreEngine], Awaitable[object]],
+    undo: tuple[str, tuple[object, ...]],
+) -> None:
+    core.answers = False
+    task = asyncio.ensure_future(command(engine))
+    await turns()
+
+    task.cancel()
+    await turns()
+    assert len(core.asked) == 1
+    core.answers = True
+    core.say("command_done", command=1)
+    await turns()
+
+    assert core.asked[1:] == [undo]
+    assert bugs.count == 0
+
+
+async def test_stopping_delivers_the_last_signals_and_fails_what_is_open(
+    core: ScriptedCore, bugs: QuietBugs
+) -> None:
+    core.answers = False
+    finished = {
+        "recorder": 9,
+        "reason": "room_closed",
+        "sample_count": 8000,
+        "rate_hz": 8000,
+        "channels": 1,
+        "byte_count": 16_044,
+        "sha256": "ab",
+        "started_unix_us": 1,
+        "missing_ms": [("overflow", 20)],
+    }
+    core.said_at_stop = [("recording_finished", finished)]
+    engine = CoreEngine(core, bugs=bugs)
+    engine.start()
+    signals: list[Signal] = []
+    engine.subscribe(signals.append)
+    waiting = asyncio.create_task(engine.answer(LEG))
+    await turns()
+
+    await asyncio.gather(engine.stop(), engine.stop())
+
+    assert signals == [RecordingFinished(**finished)]  # type: ignore[arg-type]
+    with pytest.raises(EngineFailed, match="stopped"):
+        await waiting
+    with pytest.raises(EngineFailed, match="stopped"):
+        await engine.ring(LEG)
+    assert bugs.count == 0
+
+
+async def test_panics_that_the_core_caught_are_bugs(core: ScriptedCore, bugs: QuietBugs) -> None:
+    core.panics = 2
+    engine = CoreEngine(core, bugs=bugs)
+    engine.start()
+
+    await engine.stop()
+
+    assert bugs.seen == ["core: 2 panics were caught"]
+
+
+async def test_nothing_is_asked_before_the_start(core: ScriptedCore, bugs: QuietBugs) -> None:
+    engine = CoreEngine(core, bugs=bugs)
+
+    with pytest.raises(EngineFailed, match="not been started"):
+        await engine.answer(LEG)
+
+    assert core.asked == []
+
+
+def test_levels_are_typed(core: ScriptedCore, bugs: QuietBugs) -> None:
+    engine = CoreEngine(core, bugs=bugs)
+
+    levels = engine.levels(LegHandle(1))
+
+    assert levels is not None
+    assert levels.level_rx_db == -20.5
+    assert engine.levels(LegHandle(2)) is None

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from tapeline.config import Config, ConfigError, describe, load
+
+
+def test_later_sources_win(tmp_path: Path) -> None:
+    file = tmp_path / "tapeline.toml"
+    file.write_text('http_bind = "127.0.0.1:1"\nrtp_ports = [30000, 30999]\nroom = false\n')
+
+    config, warnings = load(
+        file=file,
+        environment={"TAPELINE_HTTP_BIND": "127.0.0.1:2", "TAPELINE_SIP_UDP": "127.0.0.1:3"},
+        flags={"sip_udp": "127.0.0.1:4,127.0.0.1:5", "data_dir": None},
+    )
+
+    assert config.http_bind == "127.0.0.1:2"
+    assert config.sip_udp == ("127.0.0.1:4", "127.0.0.1:5")
+    assert config.rtp_ports == (30000, 30999)
+    assert config.room is False
+    assert not warnings
+
+
+def test_unknown_key_of_the_file_names_the_nearest(tmp_path: Path) -> None:
+    file = tmp_path / "tapeline.toml"
+    file.write_text('http_bimd = "127.0.0.1:1"\n')
+
+    with pytest.raises(ConfigError, match=r"http_bimd.*did you mean 'http_bind'"):
+        load(file=file, environment={})
+
+
+def test_unknown_variable_is_a_warning_that_names_the_nearest() -> None:
+    config, warnings = load(environment={"TAPELINE_RTP_PORT": "1-2", "TAPELINE_MASTER_KEY": "x"})
+
+    assert config == Config()
+    assert warnings == [
+        "unknown variable TAPELINE_RTP_PORT; did you mean 'TAPELINE_RTP_PORTS'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("TAPELINE_HTTP_BIND", "8080", "http_bind"),
+        ("TAPELINE_HTTP_BIND", "127.0.0.1:99999", "http_bind"),
+        ("TAPELINE_RTP_PORTS", "20000", "rtp_ports"),
+        ("TAPELINE_RTP_PORTS", "3000-2000", "rtp_ports"),
+        ("TAPELINE_RTP_PORTS", "80-90", "rtp_ports"),
+        ("TAPELINE_SIP_ALLOW", "10.0.0.0/99", "sip_allow"),
+        ("TAPELINE_ROOM", "perhaps", "room"),
+        ("TAPELINE_MAX_CALLS", "many", "max_calls"),
+        ("TAPELINE_LOG_LEVEL", "loud", "log_level"),
+        ("TAPELINE_PUBLIC_URL", "ftp://x", "public_url"),
+    ],
+)
+def test_values_that_cannot_be_used_are_named(variable: str, value: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(environment={variable: value})
+
+
+@pytest.mark.parametrize("text", ["not = = toml", "[table\n"])
+def test_broken_files_are_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "tapeline.toml"
+    file.write_text(text)
+
+    with pytest.raises(ConfigError, match=r"tapeline\.toml"):
+        load(file=file, environment={})
+
+
+def test_links_begin_with_the_public_url_or_the_bind_address() -> None:
+    assert Config(http_bind="127.0.0.1:9").link_head == "http://127.0.0.1:9"
+    assert Config(public_url="https://rec.example/").link_head == "https://rec.example"
+
+
+def test_the_reference_page_lists_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/configuration.md").read_text()
+
+    for key, default, description in describe():
+        assert f"| `{key}` | `TAPELINE_{key.upper()}` | `{default}` | {description} |" in page
