@@ -1,0 +1,14 @@
+"""One node a module, for all of its tests."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from tests.e2e.site import Site, open_site
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """With loopback allowed as a destination, and its first account's ready room."""
+    async with open_site(tmp_path_factory.mktemp("node")) as opened:
+        yield opened
