@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -184,12 +185,27 @@ async def test_without_interest_in_the_body_its_length_and_end_do_not_matter(
             assert (response.status, response.body) == (200, b"")
 
 
-async def test_a_closed_port_and_an_unknown_name_are_told_apart(client: GuardedClient) -> None:
+async def test_of_a_body_that_is_too_large_the_status_is_known(client: GuardedClient) -> None:
+    head = b"HTTP/1.1 503 Busy\r\nContent-Length: 2000\r\n\r\n"
+    async with bad_server(answer(head + b"x" * 2000)) as port:
+        failed = await failure_of(client, f"http://127.0.0.1:{port}/")
+    assert (failed.failure, failed.status) == (Failure.TOO_LARGE, 503)
+
+
+def no_such_name(host: str, *_: object, **__: object) -> NoReturn:
+    raise socket.gaierror(socket.EAI_NONAME, f"{host}: Name or service not known")
+
+
+async def test_a_closed_port_and_an_unknown_name_are_told_apart(
+    client: GuardedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets the port
         port = taken.getsockname()[1]
         failed = await failure_of(client, f"http://127.0.0.1:{port}/")
     assert failed.failure is Failure.CONNECT
+    # The name server's part: a real question would leave this machine.
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
     failed = await failure_of(client, "http://no-such-host.invalid/")
     assert failed.failure is Failure.DNS
 

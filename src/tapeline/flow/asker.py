@@ -42,7 +42,7 @@ class HttpAsker:
         try:
             response = await self._client.send(request, limits=limits)
         except RequestFailed as error:
-            return Reply(status=None, failure=error.failure, reason=error.reason)
+            return Reply(status=error.status, failure=error.failure, reason=error.reason)
         return Reply(status=response.status, body=response.body)
 
     def parse(self, body: bytes, call: Call) -> AnswerDocument:

@@ -40,7 +40,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """How one request ended: an answer, or why there was none."""
+    """How one request ended: an answer, or why there was none; both when its body was too large."""
 
     status: int | None
     body: bytes = field(repr=False, default=b"")
@@ -80,8 +80,10 @@ class Documents:
     async def fetch(self, question: Question, call: Call, account: Account) -> AnswerDocument:
         """Raises DestinationFault (nothing but 200 is an answer), AnswerInvalid."""
         async with self._room:
-            body = await self._ask(question, call, account)
-        return self._asker.parse(body, call)
+            reply = await self._ask(question, call, account)
+        if reply.failure is not None:
+            raise AnswerInvalid(reason_of(reply))
+        return self._asker.parse(reply.body, call)
 
     async def tell(self, question: Question, call: Call, account: Account) -> None:
         """Asks where the answer does not matter. Raises DestinationFault."""
@@ -93,15 +95,16 @@ class Documents:
         text = document.replace(_MATCH, escape(call.matched, _QUOTES))
         return self._asker.parse(text.encode(), call)
 
-    async def _ask(self, question: Question, call: Call, account: Account) -> bytes:
+    async def _ask(self, question: Question, call: Call, account: Account) -> Reply:
+        """A reply with status 200; its `failure` is set when its body could not be used."""
         request, retry = self._asker.prepare(question, call, account)
         reply = Reply(status=None, reason=f"no answer within {retry.total_ms} ms")
         try:
             async with asyncio.timeout(retry.total_ms / 1000):
                 for repeated in itertools.count():
                     reply = await self._asker.send(request, retry, DOCUMENT_LIMIT_BYTES)
-                    if reply.status == _OK and reply.failure is None:
-                        return reply.body
+                    if reply.status == _OK:
+                        return reply
                     wait_ms = vendor_wait_ms(retry, repeated, failure_of(reply), elapsed_ms=0)
                     if wait_ms is None:
                         break

@@ -50,10 +50,16 @@ class Response:
 
 
 class RequestFailed(DestinationFault):
-    """There is no usable answer; `failure` says of which kind."""
+    """There is no usable answer; `failure` says of which kind.
 
-    def __init__(self, url: str, failure: Failure, reason: str) -> None:
+    `status` is set when a head came and only its body could not be used (TOO_LARGE).
+    """
+
+    def __init__(
+        self, url: str, failure: Failure, reason: str, *, status: int | None = None
+    ) -> None:
         self.failure = failure
+        self.status = status
         super().__init__(url, reason)
 
 
@@ -112,6 +118,10 @@ class GuardedClient:
         try:
             async with asyncio.timeout(limits.total_ms / 1000):
                 return await self._exchange(url, request, limits)
+        except _TooLarge as error:
+            raise RequestFailed(
+                request.url, Failure.TOO_LARGE, str(error), status=error.status
+            ) from error
         except (aiohttp.ClientError, OSError, ValueError, ssl.SSLError) as error:
             failure, reason = _classify(error)
             if refused and failure is Failure.CONNECT:
@@ -191,17 +201,18 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
     async for chunk in answer.content.iter_chunked(_READ_BYTES):
         body += chunk
         if len(body) > most:
-            raise _TooLarge(f"the answer is longer than {most} bytes")
+            raise _TooLarge(most, answer.status)
     return bytes(body)
 
 
-class _TooLarge(ValueError):
-    pass
+class _TooLarge(Exception):
+    def __init__(self, most: int, status: int) -> None:
+        self.status = status
+        super().__init__(f"the answer is longer than {most} bytes")
 
 
 # The first that fits; subclasses stand before what they derive from.
 _KINDS: tuple[tuple[type[Exception], Failure, str], ...] = (
-    (_TooLarge, Failure.TOO_LARGE, ""),
     (_Refused, Failure.REFUSED_DESTINATION, ""),
     (aiohttp.ConnectionTimeoutError, Failure.CONNECT_TIMEOUT, "no connection in time"),
     (aiohttp.SocketTimeoutError, Failure.READ_TIMEOUT, "no answer in time"),

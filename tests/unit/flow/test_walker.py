@@ -21,6 +21,7 @@ from tapeline.flow.walker import IDLE_DOCUMENTS_LIMIT
 ANSWER = "http://customer.example/answer"
 NEXT = "http://customer.example/next"
 ACTION = "http://customer.example/action"
+TOO_LARGE = {"failure": Failure.TOO_LARGE, "reason": "the answer is longer than 102400 bytes"}
 TIMEOUT = Reply(status=None, failure=Failure.READ_TIMEOUT, reason="no answer within 40000 ms")
 JOIN = document(("join", {"name": "MyConf"}))
 
@@ -85,6 +86,8 @@ async def test_a_document_s_end(
         ([Reply(status=500)], {}, 1, EndCause.ANSWER_UNREACHABLE, "answered 500"),
         ([Reply(status=204)], {}, 1, EndCause.ANSWER_UNREACHABLE, "answered 204"),
         ([TIMEOUT], {}, 2, EndCause.ANSWER_UNREACHABLE, "no answer within"),
+        ([Reply(status=200, **TOO_LARGE)], {}, 1, EndCause.ANSWER_INVALID, "102400"),
+        ([Reply(status=404, **TOO_LARGE)], {}, 1, EndCause.ANSWER_UNREACHABLE, "102400"),
         ([TIMEOUT, document()], {}, 2, EndCause.END_OF_DOCUMENT, ""),
         (
             [Reply(status=503), Reply(status=503), document()],
