@@ -79,7 +79,29 @@ class Core:
     def ring(self, leg: int) -> int: ...
     def answer(self, leg: int) -> int: ...
     def reject(self, leg: int, status: int, reason: str) -> int: ...
-    def hang_up(self, leg: int) -> int: ...
+    def hang_up(self, leg: int) -> int:
+        """BYE; CANCEL for a dialled leg that nobody has answered."""
+
+    def dial(
+        self,
+        *,
+        uri: str,
+        caller: str,
+        caller_name: str,
+        headers: Sequence[tuple[str, str]],
+        ring_limit_ms: int,
+    ) -> tuple[int, int]:
+        """(command id, leg handle); done when the INVITE is on its way. Raises ValueError for
+        something that is no `sip:` URI.
+        """
+
+    def play(self, *, path: str, leg: int | None, room: int | None, loops: int) -> tuple[int, int]:
+        """(command id, playback handle); done when it is queued, failed when the file cannot be
+        read; `play_finished` follows. `loops` 0: until stopped. Raises ValueError unless there is
+        exactly one target.
+        """
+
+    def stop_play(self, playback: int) -> int: ...
     def create_room(self, rate_hz: int) -> tuple[int, int]:
         """(command id, room handle); the handle is good once the command is done."""
 
@@ -104,6 +126,8 @@ class Core:
         """
 
     def stop_recording(self, recorder: int) -> int: ...
+    def pause_recording(self, recorder: int) -> int: ...
+    def resume_recording(self, recorder: int) -> int: ...
     def set_access(
         self,
         *,

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from tapeline.api.app import build_app
-from tapeline.api.dialect import CallMoment, Dialect, find_dialects
+from tapeline.api.dialect import Answers, CallMoment, Dialect, find_dialects
 from tapeline.api.local import LocalApp, bind_control_socket
 from tapeline.api.media import MediaApp
 from tapeline.api.operations import Surroundings
@@ -243,7 +243,7 @@ class Node:
             return None
         dialect = default_dialect(self.config, ground.dialects)
         return await make_ready_room(
-            control, dialect=dialect.name, room_document=dialect.room_document
+            control, dialect=dialect.name, room_document=answers_of(dialect).room_document
         )
 
     async def _serve_http(
@@ -272,7 +272,9 @@ class Node:
         self, ground: Ground, control: Control, engine: CoreEngine, client: GuardedClient
     ) -> None:
         voices = {
-            name: voice_of(dialect, ground.parts.clock) for name, dialect in ground.dialects.items()
+            name: voice_of(dialect.answers, ground.parts.clock)
+            for name, dialect in ground.dialects.items()
+            if dialect.answers is not None
         }
         documents = Documents(HttpAsker(client, voices))
         programs = CallPrograms(
@@ -305,16 +307,16 @@ class Node:
 
 def rules_of(dialect: Dialect) -> DialectRules:
     return DialectRules(
-        parse_answer=dialect.parse_answer,
+        parse_answer=None if dialect.answers is None else dialect.answers.parse,
         settings={setting.key: setting.choices for setting in dialect.settings},
     )
 
 
-def voice_of(dialect: Dialect, clock: Clock) -> Voice:
+def voice_of(answers: Answers, clock: Clock) -> Voice:
     def prepare(
         question: Question, call: Call, account: Account
     ) -> tuple[OutgoingRequest, RetryPolicy]:
-        return dialect.ask(
+        return answers.ask(
             question.url,
             question.method,
             CallMoment(event=question.event, call=call, extra=question.extra),
@@ -323,15 +325,26 @@ def voice_of(dialect: Dialect, clock: Clock) -> Voice:
             Secrets(auth_token=account.auth_token, signing_seed=account.signing_seed),
         )
 
-    return Voice(prepare=prepare, parse_answer=dialect.parse_answer)
+    return Voice(prepare=prepare, parse_answer=answers.parse)
 
 
 def default_dialect(config: Config, dialects: Mapping[str, Dialect]) -> Dialect:
-    """Raises ConfigError for one that is not there."""
-    name = config.default_dialect or min(dialects)
-    if name not in dialects:
-        raise ConfigError(f"default_dialect: {name!r} is none of {', '.join(sorted(dialects))}")
+    """The one whose document answers the built-in room's calls.
+
+    Raises ConfigError for one that is not there or has no documents.
+    """
+    answering = sorted(name for name, each in dialects.items() if each.answers is not None)
+    name = config.default_dialect or answering[0]
+    if name not in answering:
+        raise ConfigError(f"default_dialect: {name!r} is none of {', '.join(answering)}")
     return dialects[name]
+
+
+def answers_of(dialect: Dialect) -> Answers:
+    """Raises ConfigError for one whose calls are steered by commands."""
+    if dialect.answers is None:
+        raise ConfigError(f"default_dialect: {dialect.name!r} has no answer documents")
+    return dialect.answers
 
 
 def core_settings(config: Config, folder: DataFolder) -> CoreSettings:

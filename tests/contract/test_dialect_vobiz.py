@@ -154,7 +154,7 @@ async def test_settings_that_the_dialect_declares_can_be_chosen(node: World) -> 
 
     vobiz = find_dialects()["vobiz"]
     rules = DialectRules(
-        parse_answer=vobiz.parse_answer,
+        parse_answer=vobiz.answers.parse,
         settings={setting.key: setting.choices for setting in vobiz.settings},
     )
     node.parts.dialects["vobiz"] = rules  # type: ignore[index]

@@ -9,7 +9,7 @@ from tapeline.api.dialect import find_dialects
 from tapeline.domain.error import AnswerInvalid
 from tapeline.domain.verb import AnswerDocument
 
-PARSERS = [dialect.parse_answer for dialect in find_dialects().values()]
+PARSERS = [each.answers.parse for each in find_dialects().values() if each.answers is not None]
 NAMES = st.sampled_from(
     ["Response", "Conference", "Wait", "Hangup", "Redirect", "Record", "conference", "x:y"]
 )

@@ -286,7 +286,7 @@ def moment(event: str = "start", **extra: str) -> CallMoment:
     ],
 )
 def test_questions(name: str, asked: CallMoment) -> None:
-    request_, retry = VOBIZ.ask(
+    request_, retry = VOBIZ.answers.ask(
         "https://cust.example/answer#rt=3000",
         "POST",
         asked,

@@ -22,6 +22,7 @@ from tapeline.domain.id import EpochMs
 from tapeline.domain.verb import AnswerDocument
 
 __all__ = [
+    "Answers",
     "CallMoment",
     "Credentials",
     "DemoRow",
@@ -109,7 +110,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallMoment:
-    """Why a call program asks a URL now; `event` is start, action, redirect, hangup."""
+    """Why a call program asks a URL now; `event` is start, action, redirect, transfer or hangup.
+
+    For an action `extra` names the `verb` that ended (conference, record, dial, digits).
+    """
 
     event: str
     call: Call
@@ -135,6 +139,21 @@ class DemoRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """How documents steer a dialect's calls."""
+
+    ask: Callable[
+        [str, str, CallMoment, Account, EpochMs, Secrets], tuple[OutgoingRequest, RetryPolicy]
+    ]
+    """url, method, moment, account, now, secrets -> the signed request whose answer is a
+    document."""
+    parse: Callable[[bytes], AnswerDocument]
+    """Raises AnswerInvalid."""
+    room_document: str
+    """The default application's answer document: joins the conference `{{match}}`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """Everything the house needs to know of one vendor's API."""
 
@@ -156,16 +175,9 @@ class Dialect:
     seal: Callable[[CallbackMessage, int, EpochMs, Secrets, Callable[[str], str]], OutgoingRequest]
     """message, attempt number from 1, now, secrets, `sign_link` -> the request with its
     signatures."""
-    ask: Callable[
-        [str, str, CallMoment, Account, EpochMs, Secrets], tuple[OutgoingRequest, RetryPolicy]
-    ]
-    """url, method, moment, account, now, secrets -> the signed request whose answer is a
-    document."""
-    parse_answer: Callable[[bytes], AnswerDocument]
-    """Raises AnswerInvalid."""
-    room_document: str
-    """The default application's answer document: joins the conference `{{match}}`."""
     demo: DemoRow
+    answers: Answers | None = None
+    """None: commands steer its calls, which wait in their private room until one comes."""
     settings: tuple[Setting, ...] = ()
     security: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """OpenAPI security schemes by name; a request needs all of them."""

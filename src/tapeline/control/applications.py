@@ -64,6 +64,12 @@ def _check_application(parts: Parts, command: CreateApplication) -> None:
         body = command.answer_document.encode()
         if len(body) > DOCUMENT_LIMIT_BYTES:
             raise TooLarge(DOCUMENT_LIMIT_BYTES)
+        if rules.parse_answer is None:
+            raise Invalid(
+                field="answer_document",
+                value=command.answer_document,
+                expected=f"an answer_url: {command.dialect} has no answer documents",
+            )
         rules.parse_answer(body)
 
 

@@ -85,6 +85,7 @@ async def _open(parts: Parts, live_call: LiveCall, name: str) -> LiveConference:
         name=name,
         node_id=parts.ownership.node_id,
         state=ConferenceState.INIT,
+        dialect=live_call.call.dialect,
         creator_call_id=live_call.call.id,
         created_at_ms=parts.clock.now_ms(),
     )
@@ -327,15 +328,15 @@ async def list_conferences(parts: Parts, command: ListConferences) -> tuple[Conf
 
 
 async def get_conference(parts: Parts, command: GetConference) -> ConferenceView:
-    now_ms = parts.clock.now_ms()
+    now_ms, wanted = parts.clock.now_ms(), command.conference
 
     def work(tx: Transaction) -> ConferenceView:
-        conference = tx.conferences.live(command.account_id, command.name)
+        conference = tx.conferences.live(wanted.account_id, wanted.name)
         if conference is None:
-            raise ConferenceNotFound(command.name)
+            raise ConferenceNotFound(wanted.name)
         view = _view(tx, conference, now_ms)
         if not view.participants:
-            raise ConferenceNotFound(command.name)
+            raise ConferenceNotFound(wanted.name)
         return view
 
     return _with_levels(parts, await parts.store.read(work))

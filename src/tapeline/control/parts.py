@@ -20,8 +20,8 @@ from tapeline.telemetry import Bugs
 class DialectRules:
     """What control must know of a dialect: the rest of it stays above."""
 
-    parse_answer: Callable[[bytes], AnswerDocument]
-    """Raises AnswerInvalid."""
+    parse_answer: Callable[[bytes], AnswerDocument] | None
+    """Raises AnswerInvalid. None: commands steer its calls, and there are no documents."""
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The values an account may choose, by key."""
 

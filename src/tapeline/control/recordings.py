@@ -58,13 +58,14 @@ async def start_conference_recording(
     """Of identical starts at once exactly one wins: the others find it running."""
     if parts.live.is_draining:
         raise Draining
-    account = await parts.accounts.get(command.account_id)
-    conference = parts.live.conference(command.account_id, command.conference_name)
+    wanted = command.conference
+    account = await parts.accounts.get(wanted.account_id)
+    conference = parts.live.conference(wanted.account_id, wanted.name)
     if conference is None:
-        raise ConferenceNotFound(command.conference_name)
+        raise ConferenceNotFound(wanted.name)
     async with conference.recording_lock:
         if conference.is_closing:
-            raise ConferenceNotFound(command.conference_name)
+            raise ConferenceNotFound(wanted.name)
         check_start(conference, command, account.settings.max_recordings_per_target)
         recording = new_recording(conference, command, parts.clock.now_ms())
         await parts.store.write(lambda tx: _add_started(tx, parts, account, recording))
@@ -86,11 +87,11 @@ def check_start(conference: LiveConference, command: StartConferenceRecording, l
 def new_recording(
     conference: LiveConference, command: StartConferenceRecording, now_ms: EpochMs
 ) -> Recording:
-    recording_id = RecordingId(new_uuid())
+    recording_id, account_id = RecordingId(new_uuid()), command.conference.account_id
     creator = conference.creator
     return Recording(
         id=recording_id,
-        account_id=command.account_id,
+        account_id=account_id,
         node_id=conference.conference.node_id,
         starter=command.starter,
         target=TargetKind.CONFERENCE,
@@ -99,11 +100,10 @@ def new_recording(
         conference_name=conference.conference.name,
         caller=creator.caller,
         called=creator.called,
-        format=command.format,
-        limit_ms=command.limit_ms,
+        options=command.options,
         state=RecordingState.RECORDING,
         started_at_ms=now_ms,
-        storage_key=storage_key(command.account_id, recording_id, command.format, now_ms),
+        storage_key=storage_key(account_id, recording_id, command.options.format, now_ms),
     )
 
 
@@ -162,8 +162,7 @@ def spec_of(parts: Parts, conference: LiveConference, recording: Recording) -> R
         format=recording.format,
         room=conference.room,
         rate_hz=recording.rate_hz,
-        channels=recording.channels,
-        limit_ms=recording.limit_ms,
+        limit_ms=recording.options.limit_ms,
         label=json.dumps(label),
     )
 
@@ -182,9 +181,10 @@ def _mark_failed(tx: Transaction, recording_id: RecordingId, reason: str) -> Non
 async def stop_conference_recording(
     parts: Parts, command: StopConferenceRecording
 ) -> tuple[RecordingId, ...]:
-    conference = parts.live.conference(command.account_id, command.conference_name)
+    wanted = command.conference
+    conference = parts.live.conference(wanted.account_id, wanted.name)
     if conference is None:
-        raise ConferenceNotFound(command.conference_name)
+        raise ConferenceNotFound(wanted.name)
     async with conference.recording_lock:
         running = [
             r

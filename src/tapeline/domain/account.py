@@ -29,6 +29,8 @@ class AccountSettings:
     webhook_url: str | None = None
     webhook_failover_url: str | None = None
     max_recordings_per_target: int = 32
+    transcription_rate: float = 0.0
+    """Price of a minute's transcription, in the account's own currency."""
     dialect: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 

@@ -11,6 +11,7 @@ class CallState(StrEnum):
     QUEUED = "queued"
     DIALING = "dialing"
     RINGING = "ringing"
+    """A dialled call's far end rings, or a call that came in has not been answered."""
     ANSWERED = "answered"
     ENDED = "ended"
 
@@ -37,6 +38,8 @@ class EndCause(StrEnum):
     ACTION_INVALID = "action_invalid"
     REDIRECT_UNREACHABLE = "redirect_unreachable"
     REDIRECT_INVALID = "redirect_invalid"
+    TRANSFER_UNREACHABLE = "transfer_unreachable"
+    TRANSFER_INVALID = "transfer_invalid"
     TIME_LIMIT = "time_limit"
     NOT_ACKNOWLEDGED = "not_acknowledged"
     NETWORK = "network"
@@ -70,6 +73,8 @@ class Call:
     session_id: str
     """Groups the legs of one conversation."""
     state: CallState
+    parent_id: CallId | None = None
+    """The call whose program dialled this one."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """`X-…` headers of the INVITE."""
     created_at_ms: EpochMs
@@ -78,4 +83,6 @@ class Call:
     end_cause: EndCause | None = None
     end_source: EndSource | None = None
     end_detail: str | None = None
+    extras: Mapping[str, str] = field(default_factory=dict)
+    """What only the dialect understands; handed back to it with every event."""
     """For people: what exactly went wrong."""

@@ -1,6 +1,7 @@
 """A conference: its name, its life, and who is in it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tapeline.domain.id import AccountId, CallId, ConferenceId, EpochMs, MemberId, NodeId
@@ -32,11 +33,18 @@ class Conference:
     name: str
     node_id: NodeId
     state: ConferenceState
+    dialect: str
+    """Its creator's: whose words its events are told in."""
     creator_call_id: CallId
     """The first leg that joined."""
+    max_participants: int | None = None
     created_at_ms: EpochMs
+    expires_at_ms: EpochMs | None = None
+    """When it is ended whoever is still in it."""
     ended_at_ms: EpochMs | None = None
     end_reason: ConferenceEnd | None = None
+    extras: Mapping[str, str] = field(default_factory=dict)
+    """What only the dialect understands; handed back to it with every event."""
 
 
 class ParticipantState(StrEnum):
@@ -55,5 +63,6 @@ class Participant:
     deaf: bool = False
     on_hold: bool = False
     end_conference_on_exit: bool = False
+    label: str = ""
     joined_at_ms: EpochMs
     left_at_ms: EpochMs | None = None

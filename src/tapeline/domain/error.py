@@ -5,12 +5,13 @@ TapelineError
 ├─ Forbidden                  right credentials, but not for this
 ├─ NotFound                   resource, name
 │   ├─ AccountNotFound  ApplicationNotFound  CallNotFound  ConferenceNotFound
-│   └─ RecordingNotFound
+│   └─ RecordingNotFound  ParticipantNotFound  TranscriptNotFound
 ├─ Invalid                    field, value, expected
 │   ├─ MissingValue  InvalidChoice  OutOfRange  InvalidUrl  InvalidBody
 │   └─ AnswerInvalid          an answer document that cannot be followed
 ├─ Conflict
-│   ├─ AlreadyRecording  NotRecording  AlreadyExists  CallHasEnded  ConferenceHasEnded
+│   ├─ AlreadyRecording  NotRecording  AlreadyExists  CallHasEnded  CallNotAnswered
+│   ├─ ConferenceHasEnded  ConferenceFull  AlreadyInConference  NotInConference
 │   └─ TooManyRecordings
 ├─ TooLarge                   a body past its bound
 ├─ DestinationFault           the customer's URL or bucket; a warning, never our error
@@ -18,6 +19,7 @@ TapelineError
 │   ├─ EngineFailed           the core refused a command
 │   ├─ DiskFull
 │   ├─ StoreFailed            the database did not take it
+│   ├─ RecogniserFailed  SynthesiserFailed
 │   └─ Draining               the node is stopping
 └─ InternalFault              a bug of ours; what it was stands in the log only
 
@@ -65,6 +67,14 @@ class ConferenceNotFound(NotFound):
 
 class RecordingNotFound(NotFound):
     resource = "recording"
+
+
+class TranscriptNotFound(NotFound):
+    resource = "transcript"
+
+
+class ParticipantNotFound(NotFound):
+    resource = "participant"
 
 
 class Invalid(TapelineError):
@@ -137,6 +147,27 @@ class CallHasEnded(Conflict):
         super().__init__(f"call {call_id} has ended")
 
 
+class CallNotAnswered(Conflict):
+    def __init__(self, call_id: str) -> None:
+        super().__init__(f"call {call_id} has not been answered yet")
+
+
+class ConferenceFull(Conflict):
+    def __init__(self, name: str, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"conference {name!r} has {limit} participants already, the most allowed")
+
+
+class AlreadyInConference(Conflict):
+    def __init__(self, call_id: str) -> None:
+        super().__init__(f"call {call_id} is in that conference already")
+
+
+class NotInConference(Conflict):
+    def __init__(self, call_id: str) -> None:
+        super().__init__(f"call {call_id} is not in that conference")
+
+
 class ConferenceHasEnded(Conflict):
     def __init__(self, name: str) -> None:
         super().__init__(f"conference {name!r} has ended")
@@ -184,6 +215,14 @@ class StoreFailed(Unavailable):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"the database failed: {reason}")
+
+
+class RecogniserFailed(Unavailable):
+    pass
+
+
+class SynthesiserFailed(Unavailable):
+    pass
 
 
 class Draining(Unavailable):

@@ -4,7 +4,8 @@ An event carries the things as they stood after the change, so that whoever rend
 nothing else.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tapeline.domain.account import Account
 from tapeline.domain.application import Application
@@ -12,6 +13,7 @@ from tapeline.domain.call import Call
 from tapeline.domain.conference import Conference, Participant
 from tapeline.domain.id import EpochMs, EventId
 from tapeline.domain.recording import Recording
+from tapeline.domain.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,14 @@ class CallArrived(CallEvent):
     pass
 
 
+class CallDialled(CallEvent):
+    """A call to a phone is on its way."""
+
+
+class CallRinging(CallEvent):
+    """The phone that was dialled rings."""
+
+
 class CallAnswered(CallEvent):
     pass
 
@@ -46,8 +56,38 @@ class CallEnded(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallsBridged(CallEvent):
+    """Two legs hear each other; `other` is the second."""
+
+    other: Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitReceived(CallEvent):
+    """Not emitted while a recording of the call is paused."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramToldCall(CallEvent):
+    """A call program has something for a URL that its document named; `topic` and `extra` are in
+    tapeline's words, which the dialect translates.
+    """
+
+    topic: str
+    url: str
+    method: str
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConferenceEvent(Event):
+    """`creator` is the first leg that joined, `application` what steers it."""
+
     conference: Conference
+    creator: Call | None = None
+    application: Application | None = None
 
 
 class ConferenceStarted(ConferenceEvent):
@@ -82,6 +122,11 @@ class RecordingEvent(Event):
     recording: Recording
     link: str
     """The recording's address without a signature; its path never changes."""
+    call: Call | None = None
+    """The recorded call; of a conference its creator's."""
+    application: Application | None = None
+    """What steers that call."""
+    conference: Conference | None = None
 
 
 class RecordingStarted(RecordingEvent):
@@ -94,3 +139,10 @@ class RecordingFinished(RecordingEvent):
 
 class RecordingDeleted(RecordingEvent):
     pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptFinished(RecordingEvent):
+    """Terminal: done, refused or failed."""
+
+    transcript: Transcript

@@ -13,6 +13,7 @@ ConferenceId = NewType("ConferenceId", str)
 MemberId = NewType("MemberId", str)
 """A participant's number inside its account's conferences, decimal."""
 RecordingId = NewType("RecordingId", str)
+TranscriptId = NewType("TranscriptId", str)
 EventId = NewType("EventId", str)
 DeliveryId = NewType("DeliveryId", str)
 NodeId = NewType("NodeId", str)

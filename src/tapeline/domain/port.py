@@ -7,9 +7,9 @@ from typing import Protocol, TypeVar
 
 from tapeline.domain.account import Account
 from tapeline.domain.application import Application, Number
-from tapeline.domain.call import Call
+from tapeline.domain.call import Call, CallState
 from tapeline.domain.command import RecordingFilter
-from tapeline.domain.conference import Conference, Participant
+from tapeline.domain.conference import Conference, ConferenceState, Participant
 from tapeline.domain.delivery import Attempt, Delivery
 from tapeline.domain.event import Event
 from tapeline.domain.id import (
@@ -22,17 +22,22 @@ from tapeline.domain.id import (
     MemberId,
     NodeId,
     RecordingId,
+    TranscriptId,
 )
 from tapeline.domain.recording import Recording
 from tapeline.domain.signal import (
+    DialSpec,
     LegHandle,
     LegLevels,
+    PlaybackHandle,
+    PlaySpec,
     RecorderHandle,
     RecorderSpec,
     RepairReport,
     RoomHandle,
     Signal,
 )
+from tapeline.domain.transcript import Transcript
 
 ResultT = TypeVar("ResultT")
 
@@ -52,6 +57,9 @@ class Engine(Protocol):
     async def ring(self, leg: LegHandle) -> None: ...
     async def answer(self, leg: LegHandle) -> None: ...
     async def reject(self, leg: LegHandle, *, status: int, reason: str) -> None: ...
+    async def dial(self, spec: DialSpec) -> LegHandle:
+        """Returns when the INVITE is on its way; CallRinging, CallAnswered or CallEnded follow."""
+
     async def hang_up(self, leg: LegHandle) -> None: ...
     async def create_room(self, *, rate_hz: int) -> RoomHandle: ...
     async def close_room(self, room: RoomHandle) -> None: ...
@@ -62,12 +70,22 @@ class Engine(Protocol):
     async def set_participant(
         self, leg: LegHandle, *, muted: bool | None = None, deaf: bool | None = None
     ) -> None: ...
+    async def play(self, spec: PlaySpec) -> PlaybackHandle:
+        """Returns when it is queued; PlayFinished follows, once. Raises EngineFailed for a file
+        that cannot be read.
+        """
+
+    async def stop_play(self, playback: PlaybackHandle) -> None: ...
     async def start_recording(self, spec: RecorderSpec) -> RecorderHandle:
         """Returns once armed. Raises DiskFull when the core refused for want of space."""
 
     async def stop_recording(self, recorder: RecorderHandle) -> None:
         """Returns when the stop was applied; RecordingFinished follows."""
 
+    async def pause_recording(self, recorder: RecorderHandle) -> None:
+        """Until it is resumed nothing of the audio exists anywhere. Pausing twice is once."""
+
+    async def resume_recording(self, recorder: RecorderHandle) -> None: ...
     async def set_draining(self, *, draining: bool) -> None: ...
     def levels(self, leg: LegHandle) -> LegLevels | None: ...
     def stats(self) -> Mapping[str, int]: ...
@@ -78,6 +96,20 @@ class SpoolTools(Protocol):
 
     def repair(self, folder: str) -> RepairReport:
         """Makes `audio.part` playable and says what it holds. Blocking: call it in a thread."""
+
+
+class Recogniser(Protocol):
+    """Speech to text."""
+
+    async def transcribe(self, audio: Path) -> str:
+        """The words of a WAV or MP3 file; "" when nobody speaks. Raises RecogniserFailed."""
+
+
+class Synthesiser(Protocol):
+    """Text to speech."""
+
+    async def speak(self, text: str, out: Path, *, voice: str, language: str) -> None:
+        """Writes a mono WAV. Raises SynthesiserFailed."""
 
 
 class RecordingStore(Protocol):
@@ -106,8 +138,12 @@ class AccountRows(Protocol):
 
 class ApplicationRows(Protocol):
     def add(self, application: Application) -> None: ...
-    def get(self, application_id: ApplicationId) -> Application | None: ...
-    def all(self, account_id: AccountId | None) -> Sequence[Application]: ...
+    def update(self, application: Application) -> None: ...
+    def get(self, application_id: ApplicationId) -> Application | None:
+        """A deleted one too: what it steers goes on."""
+
+    def all(self, account_id: AccountId | None) -> Sequence[Application]:
+        """Newest first; without those made for one call and deleted ones."""
 
 
 class NumberRows(Protocol):
@@ -124,7 +160,13 @@ class CallRows(Protocol):
     def update(self, call: Call) -> None: ...
     def get(self, call_id: CallId) -> Call | None: ...
     def list(
-        self, account_id: AccountId | None, *, only_live: bool, limit: int
+        self,
+        account_id: AccountId | None,
+        *,
+        only_live: bool,
+        limit: int,
+        state: CallState | None = None,
+        application_id: ApplicationId | None = None,
     ) -> Sequence[Call]: ...
     def open_of(self, node_id: NodeId) -> Sequence[Call]: ...
 
@@ -134,8 +176,17 @@ class ConferenceRows(Protocol):
     def update(self, conference: Conference) -> None: ...
     def get(self, conference_id: ConferenceId) -> Conference | None: ...
     def live(self, account_id: AccountId, name: str) -> Conference | None: ...
+    def last(self, account_id: AccountId, name: str) -> Conference | None:
+        """The newest of that name, live or ended."""
+
     def list(
-        self, account_id: AccountId | None, *, only_live: bool, limit: int
+        self,
+        account_id: AccountId | None,
+        *,
+        only_live: bool,
+        limit: int,
+        name: str | None = None,
+        state: ConferenceState | None = None,
     ) -> Sequence[Conference]: ...
     def open_of(self, node_id: NodeId) -> Sequence[Conference]: ...
 
@@ -165,6 +216,22 @@ class RecordingRows(Protocol):
         self, account_id: AccountId | None, wanted: RecordingFilter, *, limit: int, offset: int
     ) -> tuple[Sequence[Recording], int]:
         """A page, newest first, and how many there are in all; without deleted ones."""
+
+
+class TranscriptRows(Protocol):
+    def add(self, transcript: Transcript) -> None: ...
+    def update(self, transcript: Transcript) -> None: ...
+    def get(self, transcript_id: TranscriptId) -> Transcript | None: ...
+    def of_recording(self, recording_id: RecordingId) -> Transcript | None:
+        """The newest."""
+
+    def pending(self, limit: int) -> Sequence[Transcript]:
+        """Oldest first."""
+
+    def list(
+        self, account_id: AccountId | None, recording_id: RecordingId | None, *, limit: int
+    ) -> Sequence[Transcript]:
+        """Newest first."""
 
 
 class DeliveryRows(Protocol):
@@ -205,6 +272,7 @@ class Transaction(Protocol):
     conferences: ConferenceRows
     participants: ParticipantRows
     recordings: RecordingRows
+    transcripts: TranscriptRows
     deliveries: DeliveryRows
 
     def emit(self, event: Event) -> None:

@@ -19,6 +19,56 @@ class RecordingFormat(StrEnum):
     WAV = "wav"
 
 
+class Layout(StrEnum):
+    """What the file's channels hold."""
+
+    MIX = "mix"
+    """Mono: everything that is heard."""
+    CALLER_CALLEE = "caller_callee"
+    """Stereo, of a call: who called left, who was called right."""
+    OWN_REST = "own_rest"
+    """Stereo: the recorded call left (of a conference: its creator), everybody else right."""
+    INBOUND = "inbound"
+    """Mono, of a call: what its phone says."""
+    OUTBOUND = "outbound"
+    """Mono, of a call: what its phone hears."""
+
+    @property
+    def channels(self) -> int:
+        return 2 if self in {self.CALLER_CALLEE, self.OWN_REST} else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionRequest:
+    """That a recording shall be transcribed, and who is told. Without a URL only the dialect's
+    own events tell it.
+    """
+
+    callback_url: str | None = None
+    callback_method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingOptions:
+    """What a recording shall be, whatever it is of."""
+
+    format: RecordingFormat = RecordingFormat.MP3
+    layout: Layout = Layout.MIX
+    limit_ms: int = 0
+    """Of recorded audio; 0: none."""
+    silence_limit_ms: int = 0
+    """Ends after so long without speech; 0: never."""
+    silence_waits_for_speech: bool = False
+    """The silence counts only once somebody has spoken."""
+    beep: bool = False
+    """A tone at the start, heard and recorded."""
+    trim_silence: bool = False
+    """Without the silence before the first and after the last sound."""
+    custom_name: str | None = None
+    """An attribute, never a path."""
+    transcription: TranscriptionRequest | None = None
+
+
 class TargetKind(StrEnum):
     CALL = "call"
     CONFERENCE = "conference"
@@ -88,10 +138,8 @@ class Recording:
     conference_name: str | None = None
     caller: str = ""
     called: str = ""
-    format: RecordingFormat
-    channels: int = 1
+    options: RecordingOptions = field(default_factory=RecordingOptions)
     rate_hz: int = 8000
-    limit_ms: int = 0
     state: RecordingState
     health: tuple[HealthNote, ...] = ()
     reason: str | None = None
@@ -107,6 +155,14 @@ class Recording:
     """Where the bytes are or will be, relative to the store; fixed at the start."""
     deleted_at_ms: EpochMs | None = None
     deleted_because: str | None = None
+
+    @property
+    def format(self) -> RecordingFormat:
+        return self.options.format
+
+    @property
+    def channels(self) -> int:
+        return self.options.layout.channels
 
     @property
     def duration_ms(self) -> int:

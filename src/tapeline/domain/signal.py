@@ -2,12 +2,15 @@
 integers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NewType
 
 LegHandle = NewType("LegHandle", int)
 RoomHandle = NewType("RoomHandle", int)
 RecorderHandle = NewType("RecorderHandle", int)
+PlaybackHandle = NewType("PlaybackHandle", int)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +26,23 @@ class CallArrived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallRinging:
+    """A dialled leg's far end rings; `sip_status` is 180 or 183."""
+
+    leg: LegHandle
+    sip_status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered:
     leg: LegHandle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
-    """`by`: remote_bye, remote_cancel, command, no_ack, unreachable, unanswered or fault."""
+    """`by`: remote_bye, remote_cancel, command, no_ack, unreachable, unanswered or fault; for a
+    dialled leg also rejected, with the far end's final status in `sip_status`.
+    """
 
     leg: LegHandle
     by: str
@@ -77,6 +90,15 @@ class MediaTrouble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlayFinished:
+    """`reason` is completed, stopped, target_gone or failed (then `detail` says why)."""
+
+    playback: PlaybackHandle
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingArmed:
     recorder: RecorderHandle
     unix_us: int
@@ -91,8 +113,8 @@ class RecordingProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingFinished:
-    """`reason` is command, room_closed, time_limit or writer_failed; `missing_ms` pairs a reason
-    with a span.
+    """`reason` is command, room_closed, leg_gone, time_limit, silence_limit or writer_failed;
+    `missing_ms` pairs a reason with a span.
     """
 
     recorder: RecorderHandle
@@ -119,6 +141,7 @@ class CoreTrouble:
 
 Signal = (
     CallArrived
+    | CallRinging
     | CallAnswered
     | CallEnded
     | ParticipantJoined
@@ -127,6 +150,7 @@ Signal = (
     | Digit
     | Talking
     | MediaTrouble
+    | PlayFinished
     | RecordingArmed
     | RecordingProgress
     | RecordingFinished
@@ -135,19 +159,80 @@ Signal = (
 )
 
 
+class ChannelLayout(StrEnum):
+    """What a recorder's channels hold. rx is what a leg says, tx what it hears."""
+
+    MIX = "mix"
+    """Mono: of a room everybody, of a leg rx and tx together."""
+    RX = "rx"
+    TX = "tx"
+    RX_TX = "rx_tx"
+    """Stereo of a leg: rx left, tx right."""
+    TX_RX = "tx_rx"
+    LEG_REST = "leg_rest"
+    """Stereo of a room: `left_leg` left, everybody else right."""
+
+    @property
+    def channels(self) -> int:
+        return 2 if self in {self.RX_TX, self.TX_RX, self.LEG_REST} else 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderSpec:
-    """What a live recorder shall write; exactly one of `room` and `leg` is set."""
+    """What a live recorder shall write; exactly one of `room` and `leg` is set.
+
+    A leg's recorder follows it from room to room and ends with it.
+    """
 
     folder: str
     format: str
     room: RoomHandle | None = None
     leg: LegHandle | None = None
+    layout: ChannelLayout = ChannelLayout.MIX
+    left_leg: LegHandle | None = None
+    """With LEG_REST: who is left; silence there once it has gone."""
     rate_hz: int = 8000
-    channels: int = 1
     limit_ms: int = 0
+    """Of recorded audio; 0: none."""
+    silence_limit_ms: int = 0
+    """Stops after so long without speech; 0: never."""
+    silence_waits_for_speech: bool = False
+    """The silence counts only once somebody has spoken."""
+    beep: bool = False
+    """A tone at the start that is heard and recorded."""
+    trim_silence: bool = False
+    """Silence before the first and after the last sound is not in the file."""
     label: str = "{}"
     """JSON for the journal's first line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialSpec:
+    """A call to be made."""
+
+    uri: str
+    """`sip:user@host[:port]`."""
+    caller: str
+    caller_name: str = ""
+    headers: Sequence[tuple[str, str]] = ()
+    """`X-…` headers of the INVITE."""
+    ring_limit_ms: int = 120_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaySpec:
+    """A file to be heard: by one `leg` alone, or by everybody in `room` (and in its recordings).
+
+    Exactly one of the two is set. What one target is given while another file plays waits behind
+    it.
+    """
+
+    path: str
+    """A WAV (PCM or G.711) or MP3 file."""
+    leg: LegHandle | None = None
+    room: RoomHandle | None = None
+    loops: int = 1
+    """0: until it is stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,30 @@
 """What an answer document tells a call to do, in tapeline's words."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tapeline.domain.recording import RecordingFormat
+from tapeline.domain.recording import RecordingOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A URL that is asked when a verb has ended; its answer is the next document unless `follows`
+    is false.
+    """
+
+    url: str
+    method: str = "POST"
+    follows: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordOnJoin:
-    """A conference recording that a verb asks for."""
+    """A conference recording that a verb asks for; `extras` become its `Starter.extras`."""
 
-    format: RecordingFormat = RecordingFormat.MP3
+    options: RecordingOptions = field(default_factory=RecordingOptions)
+    callback_url: str | None = None
+    callback_method: str = "POST"
+    extras: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +38,14 @@ class JoinConference:
     end_on_exit: bool = False
     max_members: int | None = None
     time_limit_ms: int = 86_400_000
-    action_url: str | None = None
-    action_method: str = "POST"
-    follows_action: bool = True
-    """Whether the action's answer is the next document."""
+    action: Action | None = None
     callback_url: str | None = None
     callback_method: str = "POST"
     record: RecordOnJoin | None = None
+    hang_up_on_star: bool = False
+    """`*` leaves the conference and goes on."""
+    digits_match: tuple[str, ...] = ()
+    """Digit sequences that are told to `callback_url`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +69,87 @@ class HangUp:
     reject_status: int | None = None
 
 
-Verb = JoinConference | Wait | Redirect | HangUp
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play:
+    """A WAV or MP3 by http(s), to this call alone. `loops` 0: until the call ends."""
+
+    url: str
+    loops: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speak:
+    """`voice` and `language` are the document's own words; one voice speaks them all for now."""
+
+    text: str
+    voice: str = ""
+    language: str = "en-US"
+    loops: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCall:
+    """Of this call. A session runs beside the verbs that follow; else the verb lasts until silence,
+    a key, the limit or the hang-up ends the recording.
+    """
+
+    options: RecordingOptions = field(default_factory=RecordingOptions)
+    in_background: bool = False
+    starts_on_dial_answer: bool = False
+    """In the background too, from the moment at which `<Dial>`'s other side answers."""
+    finish_keys: str = ""
+    """Any of these ends a prompt recording; empty: none does."""
+    action: Action | None = None
+    callback_url: str | None = None
+    callback_method: str = "POST"
+    extras: Mapping[str, str] = field(default_factory=dict)
+    """`Starter.extras` of the recording."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialTarget:
+    """`sip:` URIs only until there are trunks and endpoints."""
+
+    uri: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    send_digits: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dial:
+    """Calls the targets at once; the first to answer hears this call and is heard by it."""
+
+    targets: tuple[DialTarget, ...]
+    caller: str = ""
+    """Empty: this call's own caller."""
+    caller_name: str = ""
+    ring_limit_ms: int = 120_000
+    time_limit_ms: int = 14_400_000
+    hang_up_on_star: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    action: Action | None = None
+    callback_url: str | None = None
+    callback_method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetDigits:
+    """Plays `prompts` meanwhile; a key stops them."""
+
+    prompts: tuple["Play | Speak | Wait", ...] = ()
+    action: Action | None = None
+    first_digit_ms: int = 5_000
+    """How long after the prompts the first digit may take."""
+    between_digits_ms: int = 2_000
+    finish_keys: str = "#"
+    max_digits: int = 99
+    valid_digits: str = "1234567890*#"
+    tries: int = 1
+    invalid_prompt: Play | None = None
+    beep: bool = False
+
+
+Verb = JoinConference | Wait | Redirect | HangUp | Play | Speak | RecordCall | Dial | GetDigits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,11 @@ from typing import NoReturn
 
 from tapeline.domain.error import EngineFailed
 from tapeline.domain.signal import (
+    DialSpec,
     LegHandle,
     LegLevels,
+    PlaybackHandle,
+    PlaySpec,
     RecorderHandle,
     RecorderSpec,
     RoomHandle,
@@ -29,6 +32,15 @@ class AbsentEngine:
 
     async def reject(self, leg: LegHandle, *, status: int, reason: str) -> None:
         _refuse("reject")
+
+    async def dial(self, spec: DialSpec) -> LegHandle:
+        _refuse("dial")
+
+    async def play(self, spec: PlaySpec) -> PlaybackHandle:
+        _refuse("play")
+
+    async def stop_play(self, playback: PlaybackHandle) -> None:
+        _refuse("stop_play")
 
     async def hang_up(self, leg: LegHandle) -> None:
         _refuse("hang_up")
@@ -57,6 +69,12 @@ class AbsentEngine:
 
     async def stop_recording(self, recorder: RecorderHandle) -> None:
         _refuse("stop_recording")
+
+    async def pause_recording(self, recorder: RecorderHandle) -> None:
+        _refuse("pause_recording")
+
+    async def resume_recording(self, recorder: RecorderHandle) -> None:
+        _refuse("resume_recording")
 
     async def set_draining(self, *, draining: bool) -> None:
         _refuse("set_draining")

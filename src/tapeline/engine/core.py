@@ -12,8 +12,11 @@ from typing import Self, TypeVar
 from tapeline import _core
 from tapeline.domain.error import DiskFull, EngineFailed, TapelineError
 from tapeline.domain.signal import (
+    DialSpec,
     LegHandle,
     LegLevels,
+    PlaybackHandle,
+    PlaySpec,
     RecorderHandle,
     RecorderSpec,
     RoomHandle,
@@ -131,6 +134,31 @@ class CoreEngine:
     async def reject(self, leg: LegHandle, *, status: int, reason: str) -> None:
         await self._answered("reject", lambda: self._core.reject(leg, status, reason))
 
+    async def dial(self, spec: DialSpec) -> LegHandle:
+        made = await self._made(
+            "dial",
+            lambda: self._core.dial(
+                uri=spec.uri,
+                caller=spec.caller,
+                caller_name=spec.caller_name,
+                headers=list(spec.headers),
+                ring_limit_ms=spec.ring_limit_ms,
+            ),
+            undo=self._core.hang_up,
+        )
+        return LegHandle(made)
+
+    async def play(self, spec: PlaySpec) -> PlaybackHandle:
+        made = await self._made(
+            "play",
+            lambda: self._core.play(path=spec.path, leg=spec.leg, room=spec.room, loops=spec.loops),
+            undo=self._core.stop_play,
+        )
+        return PlaybackHandle(made)
+
+    async def stop_play(self, playback: PlaybackHandle) -> None:
+        await self._answered("stop_play", lambda: self._core.stop_play(playback))
+
     async def hang_up(self, leg: LegHandle) -> None:
         await self._answered("hang_up", lambda: self._core.hang_up(leg))
 
@@ -169,7 +197,7 @@ class CoreEngine:
                 room=spec.room,
                 leg=spec.leg,
                 rate_hz=spec.rate_hz,
-                channels=spec.channels,
+                channels=spec.layout.channels,
                 limit_ms=spec.limit_ms,
                 label=spec.label,
             ),
@@ -179,6 +207,12 @@ class CoreEngine:
 
     async def stop_recording(self, recorder: RecorderHandle) -> None:
         await self._answered("stop_recording", lambda: self._core.stop_recording(recorder))
+
+    async def pause_recording(self, recorder: RecorderHandle) -> None:
+        await self._answered("pause_recording", lambda: self._core.pause_recording(recorder))
+
+    async def resume_recording(self, recorder: RecorderHandle) -> None:
+        await self._answered("resume_recording", lambda: self._core.resume_recording(recorder))
 
     async def set_access(self, access: Access) -> None:
         """Replaces who may call. Raises ValueError for something that is no network."""

@@ -15,11 +15,16 @@ from tapeline.domain.signal import (
     CallAnswered,
     CallArrived,
     CallEnded,
+    CallRinging,
+    DialSpec,
     Digit,
     LegHandle,
     LegLevels,
     ParticipantJoined,
     ParticipantLeft,
+    PlaybackHandle,
+    PlayFinished,
+    PlaySpec,
     RecorderHandle,
     RecorderSpec,
     RecordingArmed,
@@ -41,6 +46,8 @@ class MemoryLeg:
     is_answered: bool = False
     room: RoomHandle | None = None
     """None: the leg's private room."""
+    dialled: DialSpec | None = None
+    """None: it came in."""
     muted: bool = False
     deaf: bool = False
 
@@ -57,9 +64,9 @@ class MemoryEngine:
     """Implements `domain.port.Engine`. Signals are delivered at the loop's next turn, before the
     command that caused them returns.
 
-    `legs`, `rooms` (members in the order they joined) and `recorders` are what lives now;
-    `commands` is everything that was asked. With `finishes_by_itself` False a stopped recorder
-    waits for `finish`.
+    `legs`, `rooms` (members in the order they joined), `recorders`, `paused` and `playbacks` are
+    what lives now; `commands` is everything that was asked. With `finishes_by_itself` False a
+    stopped recorder waits for `finish`. A playback lasts until `finish_play` or a stop.
     """
 
     def __init__(self, *, finishes_by_itself: bool = True, sample_count: int = 80_000) -> None:
@@ -68,6 +75,8 @@ class MemoryEngine:
         self.legs: dict[LegHandle, MemoryLeg] = {}
         self.rooms: dict[RoomHandle, list[LegHandle]] = {}
         self.recorders: dict[RecorderHandle, RecorderSpec] = {}
+        self.paused: set[RecorderHandle] = set()
+        self.playbacks: dict[PlaybackHandle, PlaySpec] = {}
         self.commands: list[Commanded] = []
         self.is_draining = False
         self._numbers = itertools.count(1)
@@ -112,6 +121,27 @@ class MemoryEngine:
         else:
             self._end_leg(leg, by="remote_cancel", sip_status=487)
 
+    def ring_from_outside(self, leg: LegHandle, *, sip_status: int = 180) -> None:
+        """The far end of a dialled leg rings."""
+        self._post(CallRinging(leg=leg, sip_status=sip_status))
+
+    def answer_from_outside(self, leg: LegHandle) -> None:
+        """The far end of a dialled leg answered."""
+        self.legs[leg].is_answered = True
+        self._post(CallAnswered(leg=leg))
+
+    def reject_from_outside(self, leg: LegHandle, *, sip_status: int = 486) -> None:
+        """The far end of a dialled leg refused; 408 when it rang for too long."""
+        by = "unanswered" if sip_status == 408 else "rejected"  # noqa: PLR2004
+        self._end_leg(leg, by=by, sip_status=sip_status)
+
+    def finish_play(
+        self, playback: PlaybackHandle, *, reason: str = "completed", detail: str = ""
+    ) -> None:
+        """A file was played to its end, or could not be."""
+        del self.playbacks[playback]
+        self._post(PlayFinished(playback=playback, reason=reason, detail=detail))
+
     def press(self, leg: LegHandle, digit: str, *, duration_ms: int = 100) -> None:
         """The far end pressed a key."""
         self._post(Digit(leg=leg, digit=digit, duration_ms=duration_ms))
@@ -138,8 +168,8 @@ class MemoryEngine:
                 reason=reason,
                 sample_count=samples,
                 rate_hz=spec.rate_hz,
-                channels=spec.channels,
-                byte_count=44 + samples * spec.channels * 2,
+                channels=spec.layout.channels,
+                byte_count=44 + samples * spec.layout.channels * 2,
                 sha256=f"{recorder:064x}",
                 started_unix_us=_START_UNIX_US,
                 missing_ms=list(missing_ms),
@@ -181,6 +211,31 @@ class MemoryEngine:
         self._end_leg(leg, by="command", sip_status=status)
         await self._turn()
 
+    async def dial(self, spec: DialSpec) -> LegHandle:
+        self._take("dial", spec=spec)
+        leg = LegHandle(next(self._numbers))
+        self.legs[leg] = MemoryLeg(dialled=spec)
+        await self._turn()
+        return leg
+
+    async def play(self, spec: PlaySpec) -> PlaybackHandle:
+        self._take("play", spec=spec)
+        if spec.room is not None:
+            self._members("play", spec.room)
+        elif spec.leg is not None:
+            self._answered("play", spec.leg)
+        playback = PlaybackHandle(next(self._numbers))
+        self.playbacks[playback] = spec
+        await self._turn()
+        return playback
+
+    async def stop_play(self, playback: PlaybackHandle) -> None:
+        self._take("stop_play", playback=playback)
+        if playback not in self.playbacks:
+            raise EngineFailed("stop_play", "no such playback")
+        self.finish_play(playback, reason="stopped")
+        await self._turn()
+
     async def hang_up(self, leg: LegHandle) -> None:
         self._take("hang_up", leg=leg)
         is_answered = self._leg("hang_up", leg).is_answered
@@ -206,6 +261,7 @@ class MemoryEngine:
         for recorder, spec in list(self.recorders.items()):
             if spec.room == room:
                 self._stop(recorder, reason="room_closed")
+        self._end_plays(leg=None, room=room)
         await self._turn()
 
     async def join(
@@ -251,9 +307,20 @@ class MemoryEngine:
 
     async def stop_recording(self, recorder: RecorderHandle) -> None:
         self._take("stop_recording", recorder=recorder)
-        if recorder not in self.recorders:
-            raise EngineFailed("stop_recording", "no such recorder")
+        self._recorder("stop_recording", recorder)
         self._stop(recorder, reason="command")
+        await self._turn()
+
+    async def pause_recording(self, recorder: RecorderHandle) -> None:
+        self._take("pause_recording", recorder=recorder)
+        self._recorder("pause_recording", recorder)
+        self.paused.add(recorder)
+        await self._turn()
+
+    async def resume_recording(self, recorder: RecorderHandle) -> None:
+        self._take("resume_recording", recorder=recorder)
+        self._recorder("resume_recording", recorder)
+        self.paused.discard(recorder)
         await self._turn()
 
     async def set_draining(self, *, draining: bool) -> None:
@@ -316,6 +383,10 @@ class MemoryEngine:
             raise EngineFailed(command, "no such room")
         return members
 
+    def _recorder(self, command: str, recorder: RecorderHandle) -> None:
+        if recorder not in self.recorders:
+            raise EngineFailed(command, "no such recorder")
+
     def _end_leg(self, leg: LegHandle, *, by: str, sip_status: int) -> None:
         # The SIP thread reports the end at once, the media thread what follows at its next tick.
         self._post(CallEnded(leg=leg, by=by, sip_status=sip_status))
@@ -323,7 +394,8 @@ class MemoryEngine:
         del self.legs[leg]
         for recorder, spec in list(self.recorders.items()):
             if spec.leg == leg:
-                self._stop(recorder, reason="room_closed")
+                self._stop(recorder, reason="leg_gone")
+        self._end_plays(leg=leg, room=None)
 
     def _leave_room(self, leg: LegHandle) -> None:
         room, self.legs[leg].room = self.legs[leg].room, None
@@ -335,9 +407,15 @@ class MemoryEngine:
             self._post(RoomEmpty(room=room))
 
     def _stop(self, recorder: RecorderHandle, *, reason: str) -> None:
+        self.paused.discard(recorder)
         self._stopping[recorder] = (self.recorders.pop(recorder), reason)
         if self.finishes_by_itself:
             self.finish(recorder)
+
+    def _end_plays(self, *, leg: LegHandle | None, room: RoomHandle | None) -> None:
+        for playback, spec in list(self.playbacks.items()):
+            if (spec.leg, spec.room) == (leg, room):
+                self.finish_play(playback, reason="target_gone")
 
     def _now_us(self) -> int:
         return _START_UNIX_US + next(self._ticks) * _TICK_US

@@ -7,6 +7,7 @@ from tapeline.domain.signal import Signal
 
 SIGNALS: Mapping[str, Callable[..., Signal]] = {
     "call_arrived": signal.CallArrived,
+    "call_ringing": signal.CallRinging,
     "call_answered": signal.CallAnswered,
     "call_ended": signal.CallEnded,
     "participant_joined": signal.ParticipantJoined,
@@ -15,6 +16,7 @@ SIGNALS: Mapping[str, Callable[..., Signal]] = {
     "digit": signal.Digit,
     "talking": signal.Talking,
     "media_trouble": signal.MediaTrouble,
+    "play_finished": signal.PlayFinished,
     "recording_armed": signal.RecordingArmed,
     "recording_progress": signal.RecordingProgress,
     "recording_finished": signal.RecordingFinished,

@@ -12,7 +12,7 @@ from tapeline.control.control import Control
 from tapeline.control.live import End, LiveCall, Seat
 from tapeline.domain.account import Account
 from tapeline.domain.call import EndCause, EndSource
-from tapeline.domain.command import RecordingView, StartConferenceRecording
+from tapeline.domain.command import ConferenceRef, RecordingView, StartConferenceRecording
 from tapeline.domain.error import (
     AlreadyRecording,
     AnswerInvalid,
@@ -22,8 +22,16 @@ from tapeline.domain.error import (
     Unavailable,
 )
 from tapeline.domain.id import new_uuid
-from tapeline.domain.recording import RecordingFormat, Starter
-from tapeline.domain.verb import AnswerDocument, HangUp, JoinConference, Redirect, Verb, Wait
+from tapeline.domain.recording import Starter
+from tapeline.domain.verb import (
+    AnswerDocument,
+    HangUp,
+    JoinConference,
+    RecordOnJoin,
+    Redirect,
+    Verb,
+    Wait,
+)
 from tapeline.flow.documents import Documents, Pause, Question, absolute
 from tapeline.telemetry import get_logger
 
@@ -170,6 +178,8 @@ class Walker:
             case HangUp(reject_status=status):
                 await self._reject_or_hang_up(status)
                 return _Ended()
+            case _:
+                raise AnswerInvalid(f"{type(verb).__name__} cannot be followed here")
 
     async def _reject_or_hang_up(self, status: int | None) -> None:
         cause = EndCause.HANG_UP_VERB
@@ -194,7 +204,7 @@ class Walker:
         if seat is None:
             return None
         self._idle_documents = 0
-        view = await self._record(seat, verb.record.format) if verb.record is not None else None
+        view = await self._record(seat, verb.record) if verb.record is not None else None
         await self._stay(seat, verb.time_limit_ms)
         return await self._after_conference(verb, seat, view)
 
@@ -207,14 +217,21 @@ class Walker:
             await conferences.leave_conference(self._parts, seat)
             await seat.left.wait()
 
-    async def _record(self, seat: Seat, format: RecordingFormat) -> RecordingView | None:
+    async def _record(self, seat: Seat, wanted: RecordOnJoin) -> RecordingView | None:
         """A recording that cannot start harms no call."""
         call = self._live_call.call
         command = StartConferenceRecording(
-            account_id=call.account_id,
-            conference_name=seat.conference.conference.name,
-            starter=Starter(dialect=call.dialect, request_id=new_uuid()),
-            format=format,
+            conference=ConferenceRef(
+                account_id=call.account_id, name=seat.conference.conference.name
+            ),
+            starter=Starter(
+                dialect=call.dialect,
+                request_id=new_uuid(),
+                callback_url=wanted.callback_url,
+                callback_method=wanted.callback_method,
+                extras=wanted.extras,
+            ),
+            options=wanted.options,
         )
         try:
             return await self._control.execute(command)
@@ -227,7 +244,8 @@ class Walker:
     async def _after_conference(
         self, verb: JoinConference, seat: Seat, view: RecordingView | None
     ) -> _Step:
-        if verb.action_url is None:
+        action = verb.action
+        if action is None:
             return None
         extra = {
             "conference_name": seat.conference.conference.name,
@@ -237,12 +255,12 @@ class Walker:
         if view is not None:
             extra |= {"recording_id": view.recording.id, "record_url": view.link}
         question = Question(
-            url=absolute(self._base, verb.action_url),
-            method=verb.action_method,
+            url=absolute(self._base, action.url),
+            method=action.method,
             event="action",
             extra=extra,
         )
-        if verb.follows_action:
+        if action.follows:
             return question
         try:
             await self._documents.tell(question, self._live_call.call, await self._account())

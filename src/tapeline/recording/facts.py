@@ -17,7 +17,6 @@ class Facts:
 
     sample_count: int
     rate_hz: int
-    channels: int
     byte_count: int
     sha256: str
     started_at_ms: EpochMs | None
@@ -36,7 +35,6 @@ def of_finished(finished: RecordingFinished) -> Facts:
     return Facts(
         sample_count=finished.sample_count,
         rate_hz=finished.rate_hz,
-        channels=finished.channels,
         byte_count=finished.byte_count,
         sha256=finished.sha256,
         started_at_ms=_ms(finished.started_unix_us),
@@ -56,7 +54,6 @@ def of_repair(report: RepairReport, *, cause: str = NODE_LOST) -> Facts:
     return Facts(
         sample_count=report.sample_count if report.has_audio else 0,
         rate_hz=report.rate_hz,
-        channels=report.channels,
         byte_count=report.byte_count if report.has_audio else 0,
         sha256=report.sha256,
         started_at_ms=_ms(report.started_unix_us),
@@ -84,7 +81,6 @@ def with_facts(row: Recording, facts: Facts) -> Recording:
         state=RecordingState.FINALISING,
         sample_count=facts.sample_count,
         rate_hz=facts.rate_hz or row.rate_hz,
-        channels=facts.channels or row.channels,
         byte_count=facts.byte_count,
         sha256=facts.sha256 or None,
         started_at_ms=facts.started_at_ms or row.started_at_ms,

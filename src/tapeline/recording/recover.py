@@ -27,7 +27,6 @@ AT_A_TIME = 4
 NOT_FOUND = Facts(
     sample_count=0,
     rate_hz=0,
-    channels=0,
     byte_count=0,
     sha256="",
     started_at_ms=None,

@@ -11,7 +11,15 @@ from typing import Any
 from tapeline.domain.account import Account, AccountSettings, LinkPolicy
 from tapeline.domain.delivery import CallbackMessage, Encoding, Failure, RetryPolicy
 from tapeline.domain.event import Event
-from tapeline.domain.recording import Health, HealthNote, Starter
+from tapeline.domain.recording import (
+    Health,
+    HealthNote,
+    Layout,
+    RecordingFormat,
+    RecordingOptions,
+    Starter,
+    TranscriptionRequest,
+)
 
 Json = dict[str, Any]
 
@@ -24,6 +32,7 @@ def encode_settings(settings: AccountSettings) -> Json:
         "webhook_url": settings.webhook_url,
         "webhook_failover_url": settings.webhook_failover_url,
         "max_recordings_per_target": settings.max_recordings_per_target,
+        "transcription_rate": settings.transcription_rate,
         "dialect": {name: dict(chosen) for name, chosen in settings.dialect.items()},
     }
 
@@ -36,7 +45,44 @@ def decode_settings(body: Json) -> AccountSettings:
         webhook_url=body["webhook_url"],
         webhook_failover_url=body["webhook_failover_url"],
         max_recordings_per_target=body["max_recordings_per_target"],
+        transcription_rate=body["transcription_rate"],
         dialect=body["dialect"],
+    )
+
+
+def encode_options(options: RecordingOptions) -> Json:
+    request = options.transcription
+    return {
+        "format": options.format.value,
+        "layout": options.layout.value,
+        "limit_ms": options.limit_ms,
+        "silence_limit_ms": options.silence_limit_ms,
+        "silence_waits_for_speech": options.silence_waits_for_speech,
+        "beep": options.beep,
+        "trim_silence": options.trim_silence,
+        "custom_name": options.custom_name,
+        "transcription": None
+        if request is None
+        else {"callback_url": request.callback_url, "callback_method": request.callback_method},
+    }
+
+
+def decode_options(body: Json) -> RecordingOptions:
+    request = body["transcription"]
+    return RecordingOptions(
+        format=RecordingFormat(body["format"]),
+        layout=Layout(body["layout"]),
+        limit_ms=body["limit_ms"],
+        silence_limit_ms=body["silence_limit_ms"],
+        silence_waits_for_speech=body["silence_waits_for_speech"],
+        beep=body["beep"],
+        trim_silence=body["trim_silence"],
+        custom_name=body["custom_name"],
+        transcription=None
+        if request is None
+        else TranscriptionRequest(
+            callback_url=request["callback_url"], callback_method=request["callback_method"]
+        ),
     )
 
 

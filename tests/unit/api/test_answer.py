@@ -6,8 +6,19 @@ import pytest
 
 from tapeline.api.dialects.vobiz.answer import ROOM_DOCUMENT, parse_answer
 from tapeline.domain.error import AnswerInvalid
-from tapeline.domain.recording import RecordingFormat
-from tapeline.domain.verb import HangUp, JoinConference, RecordOnJoin, Redirect, Verb, Wait
+from tapeline.domain.recording import (
+    RecordingFormat,
+    RecordingOptions,
+)
+from tapeline.domain.verb import (
+    Action,
+    HangUp,
+    JoinConference,
+    RecordOnJoin,
+    Redirect,
+    Verb,
+    Wait,
+)
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -31,12 +42,10 @@ HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
                 end_on_exit=True,
                 max_members=5,
                 time_limit_ms=60_000,
-                action_url="https://h/a?x=1&y=2#rc=2",
-                action_method="GET",
-                follows_action=False,
+                action=Action(url="https://h/a?x=1&y=2#rc=2", method="GET", follows=False),
                 callback_url="http://h/c",
                 callback_method="GET",
-                record=RecordOnJoin(format=RecordingFormat.WAV),
+                record=RecordOnJoin(options=RecordingOptions(format=RecordingFormat.WAV)),
             ),
         ),
         (

@@ -20,6 +20,7 @@ from tapeline.domain.account import Account, LinkPolicy
 from tapeline.domain.command import (
     AccountCreated,
     Command,
+    ConferenceRef,
     ConferenceView,
     CreateAccount,
     DeliveryView,
@@ -41,17 +42,23 @@ from tapeline.domain.delivery import (
     Failure,
 )
 from tapeline.domain.id import DeliveryId, EpochMs, EventId
-from tapeline.domain.recording import Health, HealthNote, RecordingFormat, Starter, TargetKind
+from tapeline.domain.recording import (
+    Health,
+    HealthNote,
+    RecordingFormat,
+    RecordingOptions,
+    Starter,
+    TargetKind,
+)
 from tapeline.domain.signal import LegLevels
 
 COMMANDS: list[Command[Any]] = [
     CreateAccount(name="Zoë"),
     SetAccount(account_id=things.ACCOUNT_ID, dialect_settings={"vobiz.vobiz_v3": "sdk"}),
     StartConferenceRecording(
-        account_id=things.ACCOUNT_ID,
-        conference_name="a/b",
+        conference=ConferenceRef(account_id=things.ACCOUNT_ID, name="a/b"),
         starter=Starter(dialect="vobiz", request_id="r", extras={"k": "v"}),
-        format=RecordingFormat.WAV,
+        options=RecordingOptions(format=RecordingFormat.WAV),
     ),
     ListRecordings(
         filter=RecordingFilter(target=TargetKind.CONFERENCE, from_ms=EpochMs(5)), limit=3

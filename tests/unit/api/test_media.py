@@ -21,7 +21,7 @@ from tests.unit.api.things import (
 from tapeline.api.app import App
 from tapeline.domain.account import LinkPolicy
 from tapeline.domain.id import RecordingId
-from tapeline.domain.recording import RecordingFormat, RecordingState
+from tapeline.domain.recording import RecordingFormat, RecordingOptions, RecordingState
 
 CONTENT = b"0123456789"
 PATH = f"/media/Account/{ACCOUNT_ID}/Recording/rec-1.mp3"
@@ -39,7 +39,12 @@ def media(
     control = MemoryControl(account(link_policy=policy), account(OTHER_ID, link_policy=policy))
     row = recording(state=state, byte_count=len(CONTENT), sha256=SHA)
     control.recordings[row.id] = row
-    wav = replace(row, id=RecordingId("rec-2"), format=RecordingFormat.WAV, storage_key="k2")
+    wav = replace(
+        row,
+        id=RecordingId("rec-2"),
+        options=RecordingOptions(format=RecordingFormat.WAV),
+        storage_key="k2",
+    )
     control.recordings[wav.id] = wav
     return make_app(
         control, files={row.storage_key: CONTENT, "k2": CONTENT} if files is None else files

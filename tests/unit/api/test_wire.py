@@ -8,9 +8,19 @@ import pytest
 from tests.unit.api.things import ACCOUNT_ID, NOW_MS, account
 
 from tapeline.api.dialect import WireRequest, find_dialects
-from tapeline.domain.command import ListRecordings, RecordingFilter, StartConferenceRecording
+from tapeline.domain.command import (
+    ConferenceRef,
+    ListRecordings,
+    RecordingFilter,
+    StartConferenceRecording,
+)
 from tapeline.domain.error import Invalid, TapelineError
-from tapeline.domain.recording import RecordingFormat, Starter, TargetKind
+from tapeline.domain.recording import (
+    RecordingFormat,
+    RecordingOptions,
+    Starter,
+    TargetKind,
+)
 
 ROWS = {row.name: row for row in find_dialects()["vobiz"].operations}
 REQUEST = WireRequest(
@@ -25,13 +35,14 @@ REQUEST = WireRequest(
     now_ms=NOW_MS,
 )
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=UTF-8"}
+WAV = RecordingOptions(format=RecordingFormat.WAV)
 URL = "https://cust.example/done#ct=500&rc=3"
 
 
 def start(**changes: Any) -> StartConferenceRecording:
     starter = Starter(dialect="vobiz", request_id="api-1", **changes.pop("starter", {}))
     command = StartConferenceRecording(
-        account_id=ACCOUNT_ID, conference_name="MyConf", starter=starter
+        conference=ConferenceRef(account_id=ACCOUNT_ID, name="MyConf"), starter=starter
     )
     return replace(command, **changes)
 
@@ -42,11 +53,15 @@ def start(**changes: Any) -> StartConferenceRecording:
         ({}, b"", start()),
         ({}, b"{}", start()),
         ({}, b'{"file_format": null, "callback_url": "", "more": [1]}', start()),
-        ({}, b'{"file_format": "WAV"}', start(format=RecordingFormat.WAV)),
-        (FORM, b"file_format=wav", start(format=RecordingFormat.WAV)),
-        (FORM, b'{"file_format": "wav"}', start(format=RecordingFormat.WAV)),
-        ({"content-type": ""}, b'{"time_limit": 60}', start(limit_ms=60_000)),
-        (FORM, b"time_limit=60", start(limit_ms=60_000)),
+        ({}, b'{"file_format": "WAV"}', start(options=WAV)),
+        (FORM, b"file_format=wav", start(options=WAV)),
+        (FORM, b'{"file_format": "wav"}', start(options=WAV)),
+        (
+            {"content-type": ""},
+            b'{"time_limit": 60}',
+            start(options=RecordingOptions(limit_ms=60_000)),
+        ),
+        (FORM, b"time_limit=60", start(options=RecordingOptions(limit_ms=60_000))),
         (
             FORM,
             urlencode({"callback_url": URL, "callback_method": "get"}).encode(),

@@ -43,7 +43,6 @@ from tapeline.domain.id import (
 )
 from tapeline.domain.recording import (
     Recording,
-    RecordingFormat,
     RecordingState,
     Starter,
     TargetKind,
@@ -97,6 +96,7 @@ def conference(name: str = "MyConf", account_id: AccountId = ACCOUNT_ID) -> Conf
         account_id=account_id,
         name=name,
         node_id=NODE,
+        dialect="vobiz",
         state=ConferenceState.IN_PROGRESS,
         creator_call_id=CallId("call-1"),
         created_at_ms=EpochMs(NOW_MS - 60_000),
@@ -130,7 +130,6 @@ def recording(**changes: Any) -> Recording:
             conference_name="MyConf",
             caller="+15551230000",
             called="7001",
-            format=RecordingFormat.MP3,
             state=RecordingState.COMPLETED,
             started_at_ms=EpochMs(NOW_MS - 86_400_000),
             ended_at_ms=EpochMs(NOW_MS - 86_400_000 + 12_345),
@@ -162,7 +161,9 @@ class MemoryControl:
             commands.ListConferences: lambda c: tuple(
                 view for (owner, _), view in self.rooms.items() if owner == c.account_id
             ),
-            commands.GetConference: lambda c: self._room(c.account_id, c.name),
+            commands.GetConference: lambda c: self._room(
+                c.conference.account_id, c.conference.name
+            ),
             commands.ListRecordings: self._page,
             commands.GetRecording: lambda c: self._view(self._recording(c)),
             commands.DeleteRecording: self._delete,
@@ -204,23 +205,24 @@ class MemoryControl:
         ]
 
     def _start(self, command: commands.StartConferenceRecording) -> RecordingView:
-        self._room(command.account_id, command.conference_name)
-        if self._running(command.conference_name, command.starter.dialect):
+        owner, name = command.conference.account_id, command.conference.name
+        self._room(owner, name)
+        if self._running(name, command.starter.dialect):
             raise AlreadyRecording("conference")
         started = recording(
             id=RecordingId(f"rec-{len(self.recordings) + 1}"),
-            account_id=command.account_id,
-            conference_name=command.conference_name,
+            account_id=owner,
+            conference_name=name,
             starter=command.starter,
-            format=command.format,
+            options=command.options,
             state=RecordingState.RECORDING,
         )
         self.recordings[started.id] = started
         return self._view(started)
 
     def _stop(self, command: commands.StopConferenceRecording) -> tuple[RecordingId, ...]:
-        self._room(command.account_id, command.conference_name)
-        running = self._running(command.conference_name, command.dialect)
+        self._room(command.conference.account_id, command.conference.name)
+        running = self._running(command.conference.name, command.dialect)
         if not running and not command.is_idempotent:
             raise NotRecording("conference")
         for each in running:

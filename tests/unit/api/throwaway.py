@@ -12,9 +12,9 @@ PLAIN = '''
 
 import dataclasses
 
-from tapeline.api.dialect import DemoRow, Dialect, Operation, WireResponse
+from tapeline.api.dialect import Answers, DemoRow, Dialect, Operation, WireResponse
 from tapeline.domain.account import Credentials
-from tapeline.domain.command import StartConferenceRecording
+from tapeline.domain.command import ConferenceRef, StartConferenceRecording
 from tapeline.domain.error import ConferenceNotFound, Unauthenticated
 from tapeline.domain.recording import Starter
 from tapeline.domain.verb import AnswerDocument, JoinConference
@@ -30,7 +30,8 @@ def credentials(request):
 def read(request, account):
     starter = Starter(dialect="plain", request_id=request.request_id)
     return StartConferenceRecording(
-        account_id=account.id, conference_name=request.params["room"], starter=starter
+        conference=ConferenceRef(account_id=account.id, name=request.params["room"]),
+        starter=starter,
     )
 
 
@@ -61,9 +62,11 @@ DIALECT = Dialect(
     render_unknown=lambda request: say(400, "say what?"),
     render_event=lambda event: None,
     seal=lambda *_: None,
-    ask=lambda *_: None,
-    parse_answer=lambda text: AnswerDocument(verbs=(JoinConference(name=text.decode()),)),
-    room_document="{{match}}",
+    answers=Answers(
+        ask=lambda *_: None,
+        parse=lambda text: AnswerDocument(verbs=(JoinConference(name=text.decode()),)),
+        room_document="{{match}}",
+    ),
     demo=DemoRow(
         start_method="PUT",
         start_path="/plain/v3/tape/{conference}",

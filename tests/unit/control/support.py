@@ -26,9 +26,15 @@ from tapeline.domain.delivery import OutgoingRequest, RetryPolicy
 from tapeline.domain.error import AnswerInvalid
 from tapeline.domain.id import AccountId, CallId, EpochMs, EventId, NodeId, RecordingId, new_uuid
 from tapeline.domain.port import Store, Transaction
-from tapeline.domain.recording import Recording, RecordingFormat, RecordingState
+from tapeline.domain.recording import (
+    Recording,
+    RecordingFormat,
+    RecordingOptions,
+    RecordingState,
+)
 from tapeline.domain.signal import LegHandle
 from tapeline.domain.verb import (
+    Action,
     AnswerDocument,
     HangUp,
     JoinConference,
@@ -101,7 +107,10 @@ def parse_document(body: bytes) -> AnswerDocument:
 
 def _verb(name: str, fields: dict[str, Any]) -> Verb:
     if "record" in fields:
-        fields["record"] = RecordOnJoin(format=RecordingFormat(fields["record"]))
+        options = RecordingOptions(format=RecordingFormat(fields["record"]))
+        fields["record"] = RecordOnJoin(options=options)
+    if "action" in fields:
+        fields["action"] = Action(**fields["action"])
     verb: Verb = VERBS[name](**fields)
     return verb
 

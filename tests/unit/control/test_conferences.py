@@ -6,7 +6,11 @@ from tests.unit.control.support import World, document, world
 
 from tapeline.domain import event
 from tapeline.domain.call import CallState, EndCause, EndSource
-from tapeline.domain.command import GetConference, ListConferences
+from tapeline.domain.command import (
+    ConferenceRef,
+    GetConference,
+    ListConferences,
+)
 from tapeline.domain.conference import ConferenceEnd, ConferenceState, ParticipantState
 from tapeline.domain.error import ConferenceNotFound
 from tapeline.domain.id import AccountId
@@ -17,7 +21,9 @@ async def test_the_first_leg_makes_the_conference_and_the_last_ends_it(node: Wor
 
     first = await node.join("MyConf", caller="alice")
     second = await node.join("MyConf", caller="bob")
-    view = await node.control.execute(GetConference(account_id=node.account.id, name="MyConf"))
+    view = await node.control.execute(
+        GetConference(conference=ConferenceRef(account_id=node.account.id, name="MyConf"))
+    )
     node.engine.hang_up_from_outside(first)
     node.engine.hang_up_from_outside(second)
     ended = await node.happened(event.ConferenceEnded)
@@ -31,7 +37,9 @@ async def test_the_first_leg_makes_the_conference_and_the_last_ends_it(node: Wor
     assert not node.parts.live.conferences
     assert not node.parts.live.calls
     with pytest.raises(ConferenceNotFound):
-        await node.control.execute(GetConference(account_id=node.account.id, name="MyConf"))
+        await node.control.execute(
+            GetConference(conference=ConferenceRef(account_id=node.account.id, name="MyConf"))
+        )
 
 
 async def test_events_of_a_conference_come_in_the_order_of_its_life(node: World) -> None:
@@ -119,7 +127,9 @@ async def test_another_account_does_not_see_it(node: World) -> None:
 
     stranger = AccountId("MA" + "X" * 18)
     with pytest.raises(ConferenceNotFound):
-        await node.control.execute(GetConference(account_id=stranger, name="MyConf"))
+        await node.control.execute(
+            GetConference(conference=ConferenceRef(account_id=stranger, name="MyConf"))
+        )
     assert await node.control.execute(ListConferences(account_id=stranger)) == ()
 
 

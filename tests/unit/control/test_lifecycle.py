@@ -6,7 +6,12 @@ from tests.unit.control.support import DIALECT, World, world
 from tapeline.control import lifecycle
 from tapeline.domain import event
 from tapeline.domain.call import EndCause, EndSource
-from tapeline.domain.command import ListCalls, ListConferences, StartConferenceRecording
+from tapeline.domain.command import (
+    ConferenceRef,
+    ListCalls,
+    ListConferences,
+    StartConferenceRecording,
+)
 from tapeline.domain.conference import ConferenceEnd
 from tapeline.domain.recording import Starter
 from tapeline.engine import MemoryEngine
@@ -14,8 +19,7 @@ from tapeline.engine import MemoryEngine
 
 def start(node: World) -> StartConferenceRecording:
     return StartConferenceRecording(
-        account_id=node.account.id,
-        conference_name="MyConf",
+        conference=ConferenceRef(account_id=node.account.id, name="MyConf"),
         starter=Starter(dialect=DIALECT, request_id="r"),
     )
 

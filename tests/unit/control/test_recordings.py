@@ -9,6 +9,7 @@ from tests.unit.control.support import ExpectedBugs, World, set_account, world
 from tapeline.control.recordings import finish_put_off
 from tapeline.domain import event
 from tapeline.domain.command import (
+    ConferenceRef,
     DeleteRecording,
     GetRecording,
     ListRecordings,
@@ -30,15 +31,19 @@ from tapeline.domain.error import (
     TooManyRecordings,
 )
 from tapeline.domain.id import AccountId
-from tapeline.domain.recording import RecordingFormat, RecordingState, Starter
+from tapeline.domain.recording import (
+    RecordingFormat,
+    RecordingOptions,
+    RecordingState,
+    Starter,
+)
 from tapeline.engine import MemoryEngine
 
 
 def start(node: World, name: str = "MyConf", **fields: Any) -> StartConferenceRecording:
     dialect = fields.pop("dialect", "plain")
     return StartConferenceRecording(
-        account_id=node.account.id,
-        conference_name=name,
+        conference=ConferenceRef(account_id=node.account.id, name=name),
         starter=Starter(dialect=dialect, request_id="request-1"),
         **fields,
     )
@@ -46,7 +51,8 @@ def start(node: World, name: str = "MyConf", **fields: Any) -> StartConferenceRe
 
 def stop(node: World, name: str = "MyConf", **fields: Any) -> StopConferenceRecording:
     return StopConferenceRecording(
-        account_id=node.account.id, conference_name=name, **{"dialect": "plain", **fields}
+        conference=ConferenceRef(account_id=node.account.id, name=name),
+        **{"dialect": "plain", **fields},
     )
 
 
@@ -59,12 +65,14 @@ async def room(node: World) -> World:
 
 
 async def test_a_start_is_answered_when_the_core_is_armed(room: World) -> None:
-    view = await room.control.execute(start(room, format=RecordingFormat.WAV, limit_ms=5_000))
+    view = await room.control.execute(
+        start(room, options=RecordingOptions(format=RecordingFormat.WAV, limit_ms=5_000))
+    )
 
     ((recorder, spec),) = room.engine.recorders.items()
     assert view.recording.id == room.parts.live.recorders[recorder].id
     assert spec.folder.endswith(f"/spool/{view.recording.id}")
-    assert (spec.format, spec.limit_ms, spec.channels) == ("wav", 5_000, 1)
+    assert (spec.format, spec.limit_ms, spec.layout) == ("wav", 5_000, "mix")
     assert view.recording.caller == "alice"
     assert re.fullmatch(
         rf"{room.account.id}/2023/11/14/{view.recording.id}\.wav", view.recording.storage_key
@@ -211,7 +219,7 @@ async def test_the_end_of_the_room_finishes_its_recordings(room: World) -> None:
 
 
 async def test_a_limit_ends_a_recording_by_itself_and_the_next_may_start(room: World) -> None:
-    await room.control.execute(start(room, limit_ms=1_000))
+    await room.control.execute(start(room, options=RecordingOptions(limit_ms=1_000)))
     ((recorder, _),) = room.engine.recorders.items()
 
     room.engine.finish(recorder, reason="time_limit", sample_count=8_000)
@@ -325,7 +333,9 @@ async def test_deleting_a_running_recording_stops_it_first(room: World) -> None:
 
 async def test_lists_are_filtered(room: World) -> None:
     await room.control.execute(start(room))
-    await room.control.execute(start(room, dialect="other", format=RecordingFormat.WAV))
+    await room.control.execute(
+        start(room, dialect="other", options=RecordingOptions(format=RecordingFormat.WAV))
+    )
 
     page = await room.control.execute(
         ListRecordings(filter=RecordingFilter(format=RecordingFormat.WAV))

@@ -286,7 +286,7 @@ async def test_a_match_cannot_break_out_of_the_document(node: World) -> None:
 
 
 async def test_after_a_conference_the_action_s_answer_is_followed(node: World) -> None:
-    join = {"name": "MyConf", "action_url": ACTION, "record": "wav", "time_limit_ms": 1}
+    join = {"name": "MyConf", "action": {"url": ACTION}, "record": "wav", "time_limit_ms": 1}
     node.asker.answer(ANSWER, document(("join", join), ("wait", {"duration_ms": 99})))
     node.asker.answer(ACTION, document(("hang_up", {})))
 
@@ -306,7 +306,7 @@ async def test_after_a_conference_the_action_s_answer_is_followed(node: World) -
 
 
 async def test_an_action_that_is_only_told_lets_the_document_go_on(node: World) -> None:
-    join = {"name": "A", "action_url": ACTION, "follows_action": False, "time_limit_ms": 1}
+    join = {"name": "A", "action": {"url": ACTION, "follows": False}, "time_limit_ms": 1}
     node.asker.answer(ANSWER, document(("join", join), ("wait", {"duration_ms": 99_000})))
     node.asker.answer(ACTION, Reply(status=500))
 
@@ -327,7 +327,7 @@ async def test_an_action_that_is_only_told_lets_the_document_go_on(node: World) 
 async def test_an_action_that_fails_has_its_own_cause(
     node: World, reply: Reply, cause: EndCause
 ) -> None:
-    join = {"name": "A", "action_url": ACTION, "time_limit_ms": 1}
+    join = {"name": "A", "action": {"url": ACTION}, "time_limit_ms": 1}
     node.asker.answer(ANSWER, document(("join", join)))
     node.asker.answer(ACTION, reply)
 

@@ -32,11 +32,15 @@ HANGUP_CODES: dict[EndCause, HangupCode] = {
     EndCause.HANG_UP_VERB: HangupCode(4000, "Normal Hangup", "completed", _NORMAL),
     EndCause.ANSWER_UNREACHABLE: HangupCode(7011, "Error Reaching Answer URL", _FAILED, _NORMAL),
     EndCause.ACTION_UNREACHABLE: HangupCode(7012, "Error Reaching Action URL", _FAILED, _NORMAL),
+    EndCause.TRANSFER_UNREACHABLE: HangupCode(
+        7013, "Error Reaching Transfer URL", _FAILED, _NORMAL
+    ),
     EndCause.REDIRECT_UNREACHABLE: HangupCode(
         7014, "Error Reaching Redirect URL", _FAILED, _NORMAL
     ),
     EndCause.ANSWER_INVALID: HangupCode(8011, "Invalid Answer XML", _FAILED, _NORMAL),
     EndCause.ACTION_INVALID: HangupCode(8012, "Invalid Action XML", _FAILED, _NORMAL),
+    EndCause.TRANSFER_INVALID: HangupCode(8013, "Invalid Transfer XML", _FAILED, _NORMAL),
     EndCause.REDIRECT_INVALID: HangupCode(8014, "Invalid Redirect XML", _FAILED, _NORMAL),
     EndCause.TIME_LIMIT: HangupCode(6000, "Scheduled Hangup", "completed", "ALLOTTED_TIMEOUT"),
     EndCause.NOT_ACKNOWLEDGED: HangupCode(

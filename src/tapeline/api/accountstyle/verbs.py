@@ -2,8 +2,8 @@
 
 from tapeline.api.accountstyle.answer import MAX_NAME_LENGTH, Node
 from tapeline.domain.error import AnswerInvalid
-from tapeline.domain.recording import RecordingFormat
-from tapeline.domain.verb import HangUp, JoinConference, RecordOnJoin, Redirect, Wait
+from tapeline.domain.recording import RecordingFormat, RecordingOptions
+from tapeline.domain.verb import Action, HangUp, JoinConference, RecordOnJoin, Redirect, Wait
 
 _FORMATS = {word.value: word for word in RecordingFormat}
 _REJECT_STATUS = {"rejected": 603, "busy": 486}
@@ -31,15 +31,20 @@ def read_conference(node: Node) -> JoinConference:
         end_on_exit=node.take_flag("endConferenceOnExit", default=False),
         max_members=node.take_number("maxMembers", "maxParticipants", low=1, high=MAX_MEMBERS),
         time_limit_ms=(time_limit_s or _DAY_S) * 1_000,
-        action_url=node.take_url("action"),
-        action_method=node.take_method("method"),
-        follows_action=node.take_flag("redirect", default=True),
+        action=read_action(node, follows=True),
         callback_url=node.take_url("callbackUrl"),
         callback_method=node.take_method("callbackMethod"),
-        record=RecordOnJoin(format=file_format)
+        record=RecordOnJoin(options=RecordingOptions(format=file_format))
         if node.take_flag("record", default=False)
         else None,
     )
+
+
+def read_action(node: Node, *, follows: bool) -> Action | None:
+    """`action`, `method` and `redirect`, whose default is `follows`."""
+    url, method = node.take_url("action"), node.take_method("method")
+    redirect = node.take_flag("redirect", default=follows)
+    return None if url is None else Action(url=url, method=method, follows=redirect)
 
 
 def read_wait(node: Node) -> Wait:

@@ -10,6 +10,7 @@ from tapeline.state.rows.events import EventRows
 from tapeline.state.rows.numbers import NumberRows
 from tapeline.state.rows.participants import ParticipantRows
 from tapeline.state.rows.recordings import RecordingRows
+from tapeline.state.rows.transcripts import TranscriptRows
 
 __all__ = [
     "AccountRows",
@@ -22,4 +23,5 @@ __all__ = [
     "ParticipantRows",
     "RecordingRows",
     "RowMissing",
+    "TranscriptRows",
 ]

@@ -32,11 +32,23 @@ class CallRows(Rows):
         row = self._one(_BY_ID, key=call_id)
         return None if row is None else _call(row)
 
-    def list(self, account_id: AccountId | None, *, only_live: bool, limit: int) -> Sequence[Call]:
+    def list(
+        self,
+        account_id: AccountId | None,
+        *,
+        only_live: bool,
+        limit: int,
+        state: CallState | None = None,
+        application_id: ApplicationId | None = None,
+    ) -> Sequence[Call]:
         """Newest first."""
         statement = listing(calls, account_id, limit=limit)
         if only_live:
             statement = statement.where(_IS_OPEN)
+        if state is not None:
+            statement = statement.where(calls.c.state == state.value)
+        if application_id is not None:
+            statement = statement.where(calls.c.application_id == application_id)
         return [_call(row) for row in self._all(statement)]
 
     def open_of(self, node_id: NodeId) -> Sequence[Call]:
@@ -57,7 +69,9 @@ def _values(call: Call) -> Values:
         "matched": call.matched,
         "session_id": call.session_id,
         "state": call.state.value,
+        "parent_id": call.parent_id,
         "headers": dict(call.headers),
+        "extras": dict(call.extras),
         "created_at_ms": call.created_at_ms,
         "answered_at_ms": call.answered_at_ms,
         "ended_at_ms": call.ended_at_ms,
@@ -81,7 +95,9 @@ def _call(row: sa.Row[Any]) -> Call:
         matched=row.matched,
         session_id=row.session_id,
         state=CallState(row.state),
+        parent_id=None if row.parent_id is None else CallId(row.parent_id),
         headers=row.headers,
+        extras=row.extras,
         created_at_ms=EpochMs(row.created_at_ms),
         answered_at_ms=row.answered_at_ms,
         ended_at_ms=row.ended_at_ms,

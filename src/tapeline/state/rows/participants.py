@@ -75,6 +75,7 @@ def _values(participant: Participant) -> Values:
         "deaf": participant.deaf,
         "on_hold": participant.on_hold,
         "end_conference_on_exit": participant.end_conference_on_exit,
+        "label": participant.label,
         "joined_at_ms": participant.joined_at_ms,
         "left_at_ms": participant.left_at_ms,
     }
@@ -90,6 +91,7 @@ def _participant(row: sa.Row[Any]) -> Participant:
         deaf=row.deaf,
         on_hold=row.on_hold,
         end_conference_on_exit=row.end_conference_on_exit,
+        label=row.label,
         joined_at_ms=EpochMs(row.joined_at_ms),
         left_at_ms=row.left_at_ms,
     )

@@ -7,10 +7,17 @@ import sqlalchemy as sa
 
 from tapeline.domain.command import RecordingFilter
 from tapeline.domain.id import AccountId, CallId, ConferenceId, EpochMs, NodeId, RecordingId
-from tapeline.domain.recording import Recording, RecordingFormat, RecordingState, TargetKind
-from tapeline.state.codec import decode_health, decode_starter, encode_health, encode_starter
+from tapeline.domain.recording import Recording, RecordingState, TargetKind
+from tapeline.state.codec import (
+    decode_health,
+    decode_options,
+    decode_starter,
+    encode_health,
+    encode_options,
+    encode_starter,
+)
 from tapeline.state.rows.base import Rows, Values, by_id, update_by_id
-from tapeline.state.schema import recordings
+from tapeline.state.schema import calls, recordings
 
 _INSERT = recordings.insert()
 _UPDATE = update_by_id(recordings)
@@ -80,6 +87,7 @@ def _conditions(
         "account_id": account_id,
         "target": wanted.target,
         "format": wanted.format,
+        "state": wanted.state,
         "call_id": wanted.call_id,
         "conference_id": wanted.conference_id,
         "conference_name": wanted.conference_name,
@@ -89,6 +97,10 @@ def _conditions(
     for column, value in equal.items():
         if value is not None:
             yield recordings.c[column] == str(value)
+    of_call = {"session_id": wanted.session_id, "application_id": wanted.application_id}
+    for column, value in of_call.items():
+        if value is not None:
+            yield recordings.c.call_id.in_(sa.select(calls.c.id).where(calls.c[column] == value))
     if wanted.from_ms is not None:
         yield recordings.c.started_at_ms >= wanted.from_ms
     if wanted.to_ms is not None:
@@ -108,9 +120,8 @@ def _values(recording: Recording) -> Values:
         "caller": recording.caller,
         "called": recording.called,
         "format": recording.format.value,
-        "channels": recording.channels,
+        "options": encode_options(recording.options),
         "rate_hz": recording.rate_hz,
-        "limit_ms": recording.limit_ms,
         "state": recording.state.value,
         "health": encode_health(recording.health),
         "reason": recording.reason,
@@ -137,10 +148,8 @@ def _recording(row: sa.Row[Any]) -> Recording:
         conference_name=row.conference_name,
         caller=row.caller,
         called=row.called,
-        format=RecordingFormat(row.format),
-        channels=row.channels,
+        options=decode_options(row.options),
         rate_hz=row.rate_hz,
-        limit_ms=row.limit_ms,
         state=RecordingState(row.state),
         health=decode_health(row.health),
         reason=row.reason,

@@ -3,7 +3,7 @@
 from functools import partial
 
 from tapeline.api.accountstyle.access import check_path_account, header_credentials
-from tapeline.api.dialect import DemoRow, Dialect
+from tapeline.api.dialect import Answers, DemoRow, Dialect
 from tapeline.api.dialects.vobiz.answer import ROOM_DOCUMENT, parse_answer
 from tapeline.api.dialects.vobiz.callbacks import ask, render_event, seal
 from tapeline.api.dialects.vobiz.errors import render_error, render_unknown
@@ -29,9 +29,7 @@ DIALECT = Dialect(
     render_unknown=partial(render_unknown, operations=OPERATIONS),
     render_event=render_event,
     seal=seal,
-    ask=ask,
-    parse_answer=parse_answer,
-    room_document=ROOM_DOCUMENT,
+    answers=Answers(ask=ask, parse=parse_answer, room_document=ROOM_DOCUMENT),
     demo=DemoRow(
         start_method="POST",
         start_path=_RECORD_PATH,

@@ -18,6 +18,7 @@ from tapeline.api.dialect import Setting, WireRequest, WireResponse, chosen
 from tapeline.api.schema import HttpUrl, Lower, RequestBody, ResponseBody, Upper, read_model
 from tapeline.domain.account import Account
 from tapeline.domain.command import (
+    ConferenceRef,
     ConferenceView,
     DeleteRecording,
     GetConference,
@@ -32,7 +33,13 @@ from tapeline.domain.command import (
     StopConferenceRecording,
 )
 from tapeline.domain.id import RecordingId
-from tapeline.domain.recording import Recording, RecordingFormat, Starter, TargetKind
+from tapeline.domain.recording import (
+    Recording,
+    RecordingFormat,
+    RecordingOptions,
+    Starter,
+    TargetKind,
+)
 
 NAME = "vobiz"
 V3_WITH_PARAMETERS = "sdk"
@@ -177,6 +184,10 @@ def write_nothing(_outcome: Any, _request: WireRequest, _account: Account) -> Wi
 # conference recording
 
 
+def _conference_ref(request: WireRequest, account: Account) -> ConferenceRef:
+    return ConferenceRef(account_id=account.id, name=request.params["conference_name"])
+
+
 def read_start(request: WireRequest, account: Account) -> StartConferenceRecording:
     body = read_model(StartRecordingBody, read_fields(request))
     if body.callback_url is not None:
@@ -184,10 +195,10 @@ def read_start(request: WireRequest, account: Account) -> StartConferenceRecordi
     else:
         method = body.recording_callback_method or body.callback_method
     return StartConferenceRecording(
-        account_id=account.id,
-        conference_name=request.params["conference_name"],
-        format=RecordingFormat(body.file_format),
-        limit_ms=(body.time_limit or 0) * 1_000,
+        conference=_conference_ref(request, account),
+        options=RecordingOptions(
+            format=RecordingFormat(body.file_format), limit_ms=(body.time_limit or 0) * 1_000
+        ),
         starter=Starter(
             dialect=NAME,
             request_id=request.request_id,
@@ -211,8 +222,7 @@ def write_started(view: RecordingView, request: WireRequest, _account: Account) 
 
 def read_stop(request: WireRequest, account: Account) -> StopConferenceRecording:
     return StopConferenceRecording(
-        account_id=account.id,
-        conference_name=request.params["conference_name"],
+        conference=_conference_ref(request, account),
         dialect=NAME,
         is_idempotent=chosen(account, NAME, SETTINGS, "idempotent_stop") == "true",
     )
@@ -233,7 +243,7 @@ def write_conferences(
 
 
 def read_conference(request: WireRequest, account: Account) -> GetConference:
-    return GetConference(account_id=account.id, name=request.params["conference_name"])
+    return GetConference(conference=_conference_ref(request, account))
 
 
 def write_conference(view: ConferenceView, request: WireRequest, _account: Account) -> WireResponse:

@@ -22,6 +22,7 @@ def upgrade() -> None:
     _conferences()
     _events()
     _recordings()
+    _transcripts()
     _deliveries()
     _numbers()
     _participants()
@@ -71,7 +72,12 @@ def _applications() -> None:
         sa.Column("fallback_method", sa.String(), nullable=False),
         sa.Column("hangup_url", sa.String(), nullable=True),
         sa.Column("hangup_method", sa.String(), nullable=False),
+        sa.Column("ring_url", sa.String(), nullable=True),
+        sa.Column("ring_method", sa.String(), nullable=False),
+        sa.Column("extras", sa.JSON(), nullable=False),
+        sa.Column("is_ad_hoc", sa.Boolean(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("deleted_at_ms", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_applications_account_id"),
         sa.PrimaryKeyConstraint("seq", name="pk_applications"),
         sa.UniqueConstraint("id", name="uq_applications_id"),
@@ -97,7 +103,9 @@ def _calls() -> None:
         sa.Column("matched", sa.String(), nullable=False),
         sa.Column("session_id", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("parent_id", sa.String(), nullable=True),
         sa.Column("headers", sa.JSON(), nullable=False),
+        sa.Column("extras", sa.JSON(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("answered_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("ended_at_ms", sa.BigInteger(), nullable=True),
@@ -128,8 +136,12 @@ def _conferences() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("node_id", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("dialect", sa.String(), nullable=False),
         sa.Column("creator_call_id", sa.String(), nullable=False),
+        sa.Column("max_participants", sa.Integer(), nullable=True),
+        sa.Column("extras", sa.JSON(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("ended_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("end_reason", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_conferences_account_id"),
@@ -183,9 +195,8 @@ def _recordings() -> None:
         sa.Column("caller", sa.String(), nullable=False),
         sa.Column("called", sa.String(), nullable=False),
         sa.Column("format", sa.String(), nullable=False),
-        sa.Column("channels", sa.Integer(), nullable=False),
+        sa.Column("options", sa.JSON(), nullable=False),
         sa.Column("rate_hz", sa.Integer(), nullable=False),
-        sa.Column("limit_ms", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("health", sa.JSON(), nullable=False),
         sa.Column("reason", sa.String(), nullable=True),
@@ -222,6 +233,44 @@ def _recordings() -> None:
         unique=False,
         sqlite_where=sa.text("state IN ('recording', 'paused', 'finalising')"),
         postgresql_where=sa.text("state IN ('recording', 'paused', 'finalising')"),
+    )
+
+
+def _transcripts() -> None:
+    op.create_table(
+        "transcripts",
+        sa.Column("seq", _SEQ, autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("recording_id", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("limit", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("duration_ms", sa.BigInteger(), nullable=False),
+        sa.Column("rate", sa.Float(), nullable=False),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at_ms", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_transcripts_account_id"),
+        sa.ForeignKeyConstraint(
+            ["recording_id"], ["recordings.id"], name="fk_transcripts_recording_id"
+        ),
+        sa.PrimaryKeyConstraint("seq", name="pk_transcripts"),
+        sa.UniqueConstraint("id", name="uq_transcripts_id"),
+    )
+    op.create_index(
+        "ix_transcripts_account_id_seq", "transcripts", ["account_id", "seq"], unique=False
+    )
+    op.create_index(
+        "ix_transcripts_recording_id_seq", "transcripts", ["recording_id", "seq"], unique=False
+    )
+    op.create_index(
+        "ix_transcripts_pending",
+        "transcripts",
+        ["seq"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
     )
 
 
@@ -309,6 +358,7 @@ def _participants() -> None:
         sa.Column("deaf", sa.Boolean(), nullable=False),
         sa.Column("on_hold", sa.Boolean(), nullable=False),
         sa.Column("end_conference_on_exit", sa.Boolean(), nullable=False),
+        sa.Column("label", sa.String(), nullable=False),
         sa.Column("joined_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("left_at_ms", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["call_id"], ["calls.id"], name="fk_participants_call_id"),
