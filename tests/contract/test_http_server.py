@@ -74,6 +74,38 @@ async def test_a_head_without_end_closes_the_connection(port: int, head: bytes) 
     assert b" 200" not in await exchange(port, head)
 
 
+async def count_body(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers how long the body was."""
+    length, more = 0, True
+    while more:
+        message = await receive()
+        length += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"%d bytes" % length})
+
+
+CHUNKS = b"".join(b"8000\r\n" + bytes(0x8000) + b"\r\n" for _ in range(10)) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        (b"Content-Length: 327680", bytes(327_680)),
+        (b"Transfer-Encoding: chunked", CHUNKS),
+    ],
+)
+async def test_the_bound_of_a_head_does_not_concern_the_body(header: bytes, body: bytes) -> None:
+    server = HttpServer(count_body, bind_tcp("127.0.0.1", 0), grace_s=1)
+    await server.start()
+    head = b"POST / HTTP/1.1\r\nHost: n\r\nConnection: close\r\n" + header + b"\r\n\r\n"
+
+    answer = await exchange(server.port, head + body)
+    await server.stop()
+
+    assert b"327680 bytes" in answer
+
+
 async def test_a_silent_connection_is_closed(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HEAD_TIMEOUT_S", 0.05)
 

@@ -21,6 +21,8 @@ class _BoundedProtocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _is_in_head = True
+    _is_head_alone = True
+    """Whether nothing but a head has come in this read."""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -34,14 +36,16 @@ class _BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_in_head and self._deadline is None:
             self._expect_head()
+        # What ends a body in this read is no head; what follows it there is bounded by the read.
+        self._is_head_alone = self._is_in_head
         super().data_received(data)
-        if self._is_in_head:
+        if self._is_head_alone:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.transport.close()
 
     def on_headers_complete(self) -> None:
-        self._is_in_head = False
+        self._is_in_head = self._is_head_alone = False
         self._head_bytes = 0
         self._forget_deadline()
         super().on_headers_complete()
