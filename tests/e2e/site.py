@@ -14,7 +14,13 @@ import aiohttp
 from yarl import URL
 
 from tapeline.api.local import LocalNode
-from tapeline.domain.command import AddNumber, CreateApplication, GetRecording, ListConferences
+from tapeline.domain.command import (
+    AddNumber,
+    CreateAccount,
+    CreateApplication,
+    GetRecording,
+    ListConferences,
+)
 from tapeline.domain.id import AccountId, RecordingId
 from tapeline.domain.recording import Recording
 from tapeline.testing import Call, NodeAccount, Receiver, ServedNode, Softphone, Source
@@ -51,7 +57,11 @@ class Rest:
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any
     ) -> Reply:
         """Any path of the node, with the account's credentials unless `headers` are given."""
-        own = {"X-Auth-ID": self.account.auth_id, "X-Auth-Token": self.account.auth_token}
+        own = {
+            "X-Auth-ID": self.account.auth_id,
+            "X-Auth-Token": self.account.auth_token,
+            **({"Content-Type": "application/json"} if "data" in more else {}),
+        }
         return await fetch(
             self.client,
             self.http_url + path,
@@ -82,8 +92,12 @@ class Site:
     receiver: Receiver
     local: LocalNode
 
-    def of(self, account: NodeAccount) -> "Site":
-        """The same, seen by another account."""
+    async def another(self, name: str) -> "Site":
+        """The same, seen by a new account."""
+        made = await self.local.execute(CreateAccount(name=name))
+        account = NodeAccount(
+            auth_id=made.account.id, auth_token=made.auth_token, api_key=made.api_key
+        )
         return replace(self, account=account, rest=replace(self.rest, account=account))
 
     async def sit(
