@@ -199,7 +199,7 @@ async def note_ended(parts: Parts, programs: Programs, ended: signal.CallEnded) 
     await programs.end(live_call)
     if live_call.seat is not None:
         await left_because_call_ended(parts, live_call.seat)
-    end = live_call.end or ENDS.get(ended.by, ENDS["fault"])
+    end = _end_of(live_call, ended.by)
     account = await parts.accounts.get(live_call.call.account_id)
     now_ms = parts.clock.now_ms()
     call = ended_call(live_call.call, end, now_ms)
@@ -209,6 +209,15 @@ async def note_ended(parts: Parts, programs: Programs, ended: signal.CallEnded) 
     finally:
         parts.live.remove_call(live_call)
     _log.info("call_ended", call=call.id, cause=end.cause, source=end.source, detail=end.detail)
+
+
+def _end_of(live_call: LiveCall, by: str) -> End:
+    """The end that was meant, unless somebody else was faster: a caller's BYE empties its seat, and
+    its program may be about to hang up when the core tells of the end.
+    """
+    if live_call.end is not None and by == "command":
+        return live_call.end
+    return ENDS.get(by, ENDS["fault"])
 
 
 def ended_call(call: Call, end: End, now_ms: EpochMs) -> Call:

@@ -96,6 +96,17 @@ async def test_the_end_that_the_control_plane_meant_wins(node: World) -> None:
     assert (ended.call.end_cause, ended.call.end_source) == (meant.cause, meant.source)
 
 
+async def test_a_caller_who_was_faster_than_our_hang_up_ended_the_call(node: World) -> None:
+    await node.room_application()
+    leg = await node.join("MyConf")
+    node.parts.live.calls[leg].end = End(cause=EndCause.END_OF_DOCUMENT, source=EndSource.DOCUMENT)
+
+    node.engine.hang_up_from_outside(leg)
+    (ended,) = await node.happened(event.CallEnded)
+
+    assert (ended.call.end_cause, ended.call.end_source) == (EndCause.NORMAL, EndSource.CALLER)
+
+
 async def test_a_call_that_ends_before_it_is_dealt_with_is_closed(node: World) -> None:
     await node.room_application()
 
