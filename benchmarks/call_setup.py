@@ -10,7 +10,7 @@ from node_cpu import by_thread, pin, spent_between
 
 from tapeline.testing import ServedNode
 
-SCENARIO = Path(__file__).parent.parent / "tests" / "e2e" / "sip" / "call.xml"
+SCENARIO = Path(__file__).parent.parent / "tests" / "e2e" / "sipp" / "call.xml"
 NODE_CORE, LOAD_CORE = 0, 1
 WARM_UP_CALLS = 50
 
