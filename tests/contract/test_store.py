@@ -363,7 +363,8 @@ async def test_participants_are_present_in_the_order_they_joined(store: SqlStore
 async def test_recordings_are_paged_filtered_and_deleted_ones_left_out(store: SqlStore) -> None:
     def add(tx: Transaction) -> None:
         for n in range(5):
-            tx.recordings.add(stores.recording(f"rec-{n}", started_at_ms=100 * n))
+            row = stores.recording(f"rec-{n}", started_at_ms=100 * n)
+            tx.recordings.add(replace(row, ended_at_ms=EpochMs(1_000 + n) if n else None))
         gone = stores.recording("rec-gone", started_at_ms=900, state=RecordingState.DELETED)
         tx.recordings.add(gone)
         tx.recordings.add(stores.recording("rec-other", account_id=OTHER_ID))
@@ -380,6 +381,8 @@ async def test_recordings_are_paged_filtered_and_deleted_ones_left_out(store: Sq
             (RecordingFilter(target=TargetKind.CALL), 0),
             (RecordingFilter(target=TargetKind.CONFERENCE, conference_name="Room"), 5),
             (RecordingFilter(conference_name="' OR 1=1 --"), 0),
+            (RecordingFilter(ended_to_ms=EpochMs(9_999)), 4),
+            (RecordingFilter(ended_from_ms=EpochMs(1_002), ended_to_ms=EpochMs(1_004)), 2),
             (RecordingFilter(call_id="call-1", conference_id="conf-1", caller="+1"), 5),
         ):
             assert tx.recordings.list(ACCOUNT_ID, wanted, limit=9, offset=0)[1] == count
@@ -412,7 +415,8 @@ async def test_recordings_that_are_open_or_unfinished(store: SqlStore) -> None:
 
 
 async def test_attempts_are_kept_with_their_delivery(store: SqlStore) -> None:
-    first = stores.delivery("delivery-1", due_at_ms=9)
+    message = replace(stores.message(), failover_url="https://example.com/b", link_life_s=600)
+    first = stores.delivery("delivery-1", due_at_ms=9, of=message)
     attempt = Attempt(
         delivery_id=first.id,
         number=1,
@@ -434,7 +438,8 @@ async def test_attempts_are_kept_with_their_delivery(store: SqlStore) -> None:
     def check(tx: Transaction) -> None:
         assert tx.deliveries.attempts(first.id) == [attempt]
         assert tx.deliveries.due(EpochMs(10**15), limit=9) == []
-        assert [d.id for d in tx.deliveries.list(ACCOUNT_ID, None, limit=9)] == ["delivery-1"]
+        (row,) = tx.deliveries.list(ACCOUNT_ID, None, limit=9)
+        assert (row.id, row.message) == (first.id, message)
 
     await store.read(check)
 

@@ -357,4 +357,9 @@ def _view(tx: Transaction, conference: Conference, now_ms: EpochMs) -> Conferenc
         call = tx.calls.get(participant.call_id)
         if call is not None:
             views.append(ParticipantView(participant=participant, call=call))
-    return ConferenceView(conference=conference, participants=tuple(views), now_ms=now_ms)
+    return ConferenceView(
+        conference=conference,
+        participants=tuple(views),
+        now_ms=now_ms,
+        creator=tx.calls.get(conference.creator_call_id),
+    )

@@ -36,6 +36,7 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.ListRecordings: recordings.list_recordings,
     commands.GetRecording: recordings.get_recording,
     commands.DeleteRecording: recordings.delete_recording,
+    commands.DeleteRecordings: recordings.delete_recordings,
     commands.ListDeliveries: deliveries.list_deliveries,
 }
 

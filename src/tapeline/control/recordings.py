@@ -9,9 +9,10 @@ from tapeline.control.live import LiveConference, LiveRecording, epoch_ms
 from tapeline.control.parts import Parts
 from tapeline.domain import event, signal
 from tapeline.domain.account import Account, LinkPolicy
+from tapeline.domain.call import Call
 from tapeline.domain.command import (
     DeleteRecording,
-    Done,
+    DeleteRecordings,
     GetRecording,
     ListRecordings,
     RecordingPage,
@@ -71,7 +72,7 @@ async def start_conference_recording(
         await parts.store.write(lambda tx: _add_started(tx, parts, account, recording))
         await _arm(parts, conference, recording)
     _log.info("recording_started", recording=recording.id, conference=recording.conference_id)
-    return view(parts, account, recording)
+    return view(parts, account, recording, conference.creator)
 
 
 def check_start(conference: LiveConference, command: StartConferenceRecording, limit: int) -> None:
@@ -312,11 +313,15 @@ async def stop_all(parts: Parts) -> None:
 # What is asked from outside.
 
 
-def view(parts: Parts, account: Account, recording: Recording) -> RecordingView:
+def view(parts: Parts, account: Account, recording: Recording, call: Call | None) -> RecordingView:
     link = parts.link_of(recording)
     if account.settings.link_policy is LinkPolicy.SIGNED:
         link = parts.sign_link(link, account, parts.clock.now_ms())
-    return RecordingView(recording=recording, link=link)
+    return RecordingView(recording=recording, link=link, call=call)
+
+
+def _call_of(tx: Transaction, recording: Recording) -> Call | None:
+    return None if recording.call_id is None else tx.calls.get(recording.call_id)
 
 
 async def list_recordings(parts: Parts, command: ListRecordings) -> RecordingPage:
@@ -327,7 +332,7 @@ async def list_recordings(parts: Parts, command: ListRecordings) -> RecordingPag
         accounts = {row.account_id: tx.accounts.get(row.account_id) for row in found}
         return RecordingPage(
             views=tuple(
-                view(parts, account, row)
+                view(parts, account, row, _call_of(tx, row))
                 for row in found
                 if (account := accounts[row.account_id]) is not None
             ),
@@ -340,9 +345,11 @@ async def list_recordings(parts: Parts, command: ListRecordings) -> RecordingPag
 
 
 async def get_recording(parts: Parts, command: GetRecording) -> RecordingView:
-    return await parts.store.read(
-        lambda tx: view(parts, *_own(tx, command.account_id, command.recording_id))
-    )
+    def work(tx: Transaction) -> RecordingView:
+        account, recording = _own(tx, command.account_id, command.recording_id)
+        return view(parts, account, recording, _call_of(tx, recording))
+
+    return await parts.store.read(work)
 
 
 def _own(
@@ -362,7 +369,21 @@ def _own(
     return account, recording
 
 
-async def delete_recording(parts: Parts, command: DeleteRecording) -> Done:
+async def delete_recordings(parts: Parts, command: DeleteRecordings) -> tuple[RecordingId, ...]:
+    deleted = []
+    for recording_id in dict.fromkeys(command.recording_ids):
+        one = DeleteRecording(
+            account_id=command.account_id, recording_id=recording_id, because=command.because
+        )
+        try:
+            await delete_recording(parts, one)
+        except RecordingNotFound:
+            continue
+        deleted.append(recording_id)
+    return tuple(deleted)
+
+
+async def delete_recording(parts: Parts, command: DeleteRecording) -> RecordingView:
     """The bytes go first: whoever gets no answer finds the row and asks again."""
     key = (command.account_id, command.recording_id)
     await parts.store.read(lambda tx: _own(tx, *key))
@@ -378,7 +399,7 @@ async def delete_recording(parts: Parts, command: DeleteRecording) -> Done:
         await parts.files.delete(storage_key)
     now_ms = parts.clock.now_ms()
 
-    def work(tx: Transaction) -> None:
+    def work(tx: Transaction) -> RecordingView:
         account, row = _own(tx, *key)
         deleted = replace(
             row,
@@ -396,6 +417,6 @@ async def delete_recording(parts: Parts, command: DeleteRecording) -> Done:
                 link=parts.link_of(deleted),
             )
         )
+        return view(parts, account, deleted, _call_of(tx, deleted))
 
-    await parts.store.write(work)
-    return Done()
+    return await parts.store.write(work)

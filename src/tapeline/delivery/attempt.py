@@ -21,11 +21,19 @@ from tapeline.net import Limits, RequestFailed, Response
 from tapeline.telemetry import Bugs
 
 Seal = Callable[[CallbackMessage, int, EpochMs, Secrets, Callable[[str], str]], OutgoingRequest]
-SignLink = Callable[[str, Account, EpochMs], str]
+
 
 _REDIRECT = range(300, 400)
 _CLIENT_ERROR = range(400, 500)
 _FINE = range(200, 300)
+
+
+class SignLink(Protocol):
+    """`Links.for_account`."""
+
+    def __call__(
+        self, link: str, account: Account, now_ms: EpochMs, *, life_s: int | None = None
+    ) -> str: ...
 
 
 class Send(Protocol):
@@ -88,13 +96,13 @@ class Sender:
         )
 
     def _seal(self, due: Due, number: int, now_ms: EpochMs) -> OutgoingRequest:
-        account = due.account
+        account, life_s = due.account, due.delivery.message.link_life_s
         return self.seals[due.delivery.dialect](
             replace(due.delivery.message, url=due.url),
             number,
             now_ms,
             Secrets(auth_token=account.auth_token, signing_seed=account.signing_seed),
-            lambda link: self.sign_link(link, account, now_ms),
+            lambda link: self.sign_link(link, account, now_ms, life_s=life_s),
         )
 
     async def _send(

@@ -20,6 +20,7 @@ from tapeline.domain.id import (
     EpochMs,
     MemberId,
     RecordingId,
+    TranscriptId,
 )
 from tapeline.domain.recording import (
     Recording,
@@ -124,10 +125,13 @@ class CreateApplication(Command[Application]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateApplication(Command[Application]):
-    """Fields that are None stay as they are; an empty text removes. Raises ApplicationNotFound."""
+    """Fields that are None stay as they are; an empty text removes; `extras` are merged. Raises
+    ApplicationNotFound, also when it is not of `dialect`.
+    """
 
     account_id: AccountId
     application_id: ApplicationId
+    dialect: str | None = None
     name: str | None = None
     answer_url: str | None = None
     answer_method: str | None = None
@@ -138,16 +142,20 @@ class UpdateApplication(Command[Application]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetApplication(Command[Application]):
+    """Raises ApplicationNotFound, also when it is not of `dialect`."""
+
     account_id: AccountId
     application_id: ApplicationId
+    dialect: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteApplication(Command[Application]):
-    """Its numbers lead nowhere afterwards; calls that it steers go on."""
+    """Its numbers lead nowhere afterwards; calls that it steers go on. Raises as GetApplication."""
 
     account_id: AccountId
     application_id: ApplicationId
+    dialect: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,11 +296,14 @@ class ParticipantView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConferenceView:
-    """Participants that have not left, in the order they joined."""
+    """Participants that have not left, in the order they joined; `creator` is the call that made
+    it, even when that has left.
+    """
 
     conference: Conference
     participants: tuple[ParticipantView, ...]
     now_ms: EpochMs
+    creator: Call | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -420,6 +431,8 @@ class RecordingView:
 
     recording: Recording
     link: str
+    call: Call | None = None
+    """The recorded call; of a conference its creator's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -518,6 +531,10 @@ class RecordingFilter:
     called: str | None = None
     from_ms: EpochMs | None = None
     to_ms: EpochMs | None = None
+    """Of its start."""
+    ended_from_ms: EpochMs | None = None
+    ended_to_ms: EpochMs | None = None
+    """Of its end; one that runs does not hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -545,11 +562,20 @@ class GetRecording(Command[RecordingView]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteRecording(Command[Done]):
-    """Stops it first when it runs; the bytes go, a tombstone stays."""
+class DeleteRecording(Command[RecordingView]):
+    """Stops it first when it runs; the bytes go, a tombstone stays, which is the outcome."""
 
     account_id: AccountId
     recording_id: RecordingId
+    because: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteRecordings(Command["tuple[RecordingId, ...]"]):
+    """As DeleteRecording, of each that is there; the outcome names those."""
+
+    account_id: AccountId
+    recording_ids: tuple[RecordingId, ...]
     because: str = "api"
 
 
@@ -569,10 +595,13 @@ class TranscribeRecording(Command[Transcript]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetTranscript(Command[Transcript]):
-    """The recording's. Raises TranscriptNotFound."""
+    """The recording's, or the one of that id: one of the two is given. Raises
+    TranscriptNotFound.
+    """
 
     account_id: AccountId
-    recording_id: RecordingId
+    recording_id: RecordingId | None = None
+    transcript_id: TranscriptId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

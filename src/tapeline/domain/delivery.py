@@ -65,6 +65,8 @@ class CallbackMessage:
     fields: Mapping[str, object]
     link_fields: tuple[str, ...] = ()
     """Fields holding a recording's link that gets a fresh signature at each attempt."""
+    link_life_s: int | None = None
+    """How long those links live from the attempt on; None: as long as the account chose."""
     failover_url: str | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     announces_finished: bool = False

@@ -128,6 +128,7 @@ def encode_message(message: CallbackMessage) -> Json:
         "encoding": message.encoding.value,
         "fields": dict(message.fields),
         "link_fields": list(message.link_fields),
+        "link_life_s": message.link_life_s,
         "failover_url": message.failover_url,
         "retry": {
             "connect_timeout_ms": retry.connect_timeout_ms,
@@ -150,6 +151,7 @@ def decode_message(body: Json) -> CallbackMessage:
         encoding=Encoding(body["encoding"]),
         fields=body["fields"],
         link_fields=tuple(body["link_fields"]),
+        link_life_s=body["link_life_s"],
         failover_url=body["failover_url"],
         retry=RetryPolicy(
             connect_timeout_ms=retry["connect_timeout_ms"],

@@ -43,11 +43,16 @@ class Links:
             f"{recording.id}.{recording.format.value}"
         )
 
-    def for_account(self, link: str, account: Account, now_ms: EpochMs) -> str:
-        """The address as the account's policy wants it: signed for `link_life_s`, or bare."""
+    def for_account(
+        self, link: str, account: Account, now_ms: EpochMs, *, life_s: int | None = None
+    ) -> str:
+        """The address as the account's policy wants it: signed for `life_s` (None: for the
+        account's `link_life_s`), or bare.
+        """
         if account.settings.link_policy is not LinkPolicy.SIGNED:
             return link
-        return sign(link, EpochMs(now_ms + account.settings.link_life_s * 1000), self._secret)
+        seconds = account.settings.link_life_s if life_s is None else life_s
+        return sign(link, EpochMs(now_ms + seconds * 1000), self._secret)
 
     def check(self, path: str, expires: str, signature: str, now_ms: EpochMs) -> LinkState:
         """`path` as it was asked for, `/media/…`."""

@@ -249,9 +249,9 @@ class MemoryControl:
             offset=command.offset,
         )
 
-    def _delete(self, command: commands.DeleteRecording) -> commands.Done:
-        del self.recordings[self._recording(command).id]
-        return commands.Done()
+    def _delete(self, command: commands.DeleteRecording) -> RecordingView:
+        deleted = self.recordings.pop(self._recording(command).id)
+        return self._view(replace(deleted, state=RecordingState.DELETED))
 
 
 class MemoryFiles:

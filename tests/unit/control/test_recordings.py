@@ -11,7 +11,9 @@ from tapeline.domain import event
 from tapeline.domain.command import (
     ConferenceRef,
     DeleteRecording,
+    DeleteRecordings,
     GetRecording,
+    ListConferences,
     ListRecordings,
     RecordingFilter,
     RecordingView,
@@ -30,7 +32,7 @@ from tapeline.domain.error import (
     TapelineError,
     TooManyRecordings,
 )
-from tapeline.domain.id import AccountId
+from tapeline.domain.id import AccountId, RecordingId
 from tapeline.domain.recording import (
     RecordingFormat,
     RecordingOptions,
@@ -312,13 +314,39 @@ async def test_another_account_s_recording_is_not_found(room: World) -> None:
     assert (await room.control.execute(ListRecordings(account_id=stranger))).total == 0
 
 
+async def test_of_many_recordings_those_that_are_there_are_deleted(room: World) -> None:
+    here = (await room.control.execute(start(room))).recording.id
+    wanted = (RecordingId("nowhere"), here, here)
+
+    deleted = await room.control.execute(
+        DeleteRecordings(account_id=room.account.id, recording_ids=wanted)
+    )
+
+    assert deleted == (here,)
+    assert (await room.recording(here)).state is RecordingState.DELETED
+
+
+async def test_views_name_the_creator_of_the_recorded_room(room: World) -> None:
+    view = await room.control.execute(start(room))
+
+    read = await room.control.execute(
+        GetRecording(account_id=room.account.id, recording_id=view.recording.id)
+    )
+    (conference,) = await room.control.execute(ListConferences(account_id=room.account.id))
+
+    creator = await room.call(view.recording.call_id)
+    assert view.call is not None
+    assert (view.call.id, read.call, conference.creator) == (creator.id, creator, creator)
+
+
 async def test_deleting_a_running_recording_stops_it_first(room: World) -> None:
     view = await room.control.execute(start(room))
     key = {"account_id": room.account.id, "recording_id": view.recording.id}
 
-    await room.control.execute(DeleteRecording(**key))
+    deleted = await room.control.execute(DeleteRecording(**key))
 
     assert not room.engine.recorders
+    assert deleted.recording.state is RecordingState.DELETED
     stem = view.recording.storage_key.removesuffix(".mp3")
     assert room.files.deleted == [f"{stem}.mp3", f"{stem}.journal.jsonl", f"{stem}.blocks.sha256"]
     names = [e.name for e in room.events if isinstance(e, event.RecordingEvent)]

@@ -74,8 +74,9 @@ def seal(
     )
 
 
-def sign_link(link: str, account: Account, now_ms: EpochMs) -> str:
-    return f"{link}?of={account.id}&at={now_ms}"
+def sign_link(link: str, account: Account, now_ms: EpochMs, *, life_s: int | None = None) -> str:
+    life = "" if life_s is None else f"&for={life_s}"
+    return f"{link}?of={account.id}&at={now_ms}{life}"
 
 
 def render(event: Event) -> CallbackMessage | None:

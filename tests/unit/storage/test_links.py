@@ -97,6 +97,15 @@ def test_the_account_s_policy_decides_whether_a_link_is_signed(policy: LinkPolic
         assert given_out == bare
 
 
+def test_whoever_signs_may_say_how_long_the_link_lives() -> None:
+    links = Links(HEAD, SECRET)
+    bare = links.link_of(stores.recording())
+
+    given_out = links.for_account(bare, stores.account(), EpochMs(1_000_000), life_s=600)
+
+    assert presented(given_out)[1] == "1600"
+
+
 def test_a_head_with_a_path_of_its_own_changes_nothing_that_is_signed() -> None:
     path, expires, signature = presented(sign(f"{HEAD}/sub{PATH}", EXPIRES_MS, SECRET))
     assert state(path.removeprefix("/sub"), expires, signature) is LinkState.VALID

@@ -105,6 +105,10 @@ def _conditions(
         yield recordings.c.started_at_ms >= wanted.from_ms
     if wanted.to_ms is not None:
         yield recordings.c.started_at_ms < wanted.to_ms
+    if wanted.ended_from_ms is not None:
+        yield recordings.c.ended_at_ms >= wanted.ended_from_ms
+    if wanted.ended_to_ms is not None:
+        yield recordings.c.ended_at_ms < wanted.ended_to_ms
 
 
 def _values(recording: Recording) -> Values:
