@@ -25,6 +25,7 @@ from tapeline.config import Config, ConfigError
 from tapeline.control import AccountCache, Control, DialectRules, Dispatcher, Parts
 from tapeline.control.first_start import make_ready_room
 from tapeline.control.lifecycle import close_lost, drain
+from tapeline.control.live import LiveCall
 from tapeline.control.recordings import finish_put_off
 from tapeline.delivery import Deliverer, Outbox, Sender
 from tapeline.domain.account import Account
@@ -36,7 +37,15 @@ from tapeline.engine import Access, CoreSettings
 from tapeline.engine.absent import AbsentEngine
 from tapeline.engine.core import CoreEngine
 from tapeline.engine.spool import CoreSpoolTools
-from tapeline.flow import CallPrograms, Documents, HttpAsker, Voice, Walker
+from tapeline.flow import (
+    CallPrograms,
+    Commanded,
+    Documents,
+    HttpAsker,
+    Program,
+    Voice,
+    Walker,
+)
 from tapeline.flow.documents import Question
 from tapeline.net import Destinations, GuardedClient
 from tapeline.recording import Finaliser, recover
@@ -277,10 +286,15 @@ class Node:
             if dialect.answers is not None
         }
         documents = Documents(HttpAsker(client, voices))
-        programs = CallPrograms(
-            control.parts, lambda live_call: Walker(control, documents, live_call)
-        )
-        dispatcher = Dispatcher(control.parts, programs)
+
+        def program_of(live_call: LiveCall, first: Question | None) -> Program:
+            if ground.dialects[live_call.call.dialect].answers is None:
+                return Commanded(control.parts, live_call)
+            return Walker(control, documents, live_call, first=first)
+
+        programs = CallPrograms(control.parts, program_of)
+        control.parts.programs.wire(programs)
+        dispatcher = Dispatcher(control.parts)
         self._run(dispatcher.run(), "dispatcher")
         self._run(programs.run(), "call programs")
         self._run(finish_put_off(control.parts), "second tries of recordings")

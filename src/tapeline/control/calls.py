@@ -1,158 +1,49 @@
-"""Use cases about calls: their arrival, what a call program may do with a leg, their end."""
+"""What may be done with a call's leg: by its program, and by commands on its behalf."""
 
-from dataclasses import replace
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from tapeline.control.conferences import left_because_call_ended
+from tapeline.control.digits import DigitInbox
+from tapeline.control.ends import REASONS
 from tapeline.control.live import End, LiveCall, unbroken
-from tapeline.control.parts import Parts, Programs
-from tapeline.domain import event, signal
-from tapeline.domain.account import Account
-from tapeline.domain.application import Application, Number
-from tapeline.domain.call import Call, CallState, Direction, EndCause, EndSource
-from tapeline.domain.command import ListCalls
+from tapeline.control.parts import Parts
+from tapeline.domain.call import Direction
 from tapeline.domain.error import EngineFailed
-from tapeline.domain.id import CallId, EpochMs, EventId, new_uuid
-from tapeline.domain.port import Transaction
+from tapeline.domain.signal import PlaybackHandle, PlayFinished, PlaySpec
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-NOT_FOUND = 404
-UNAVAILABLE = 503
-REASONS = {
-    403: "Forbidden",
-    404: "Not Found",
-    408: "Request Timeout",
-    480: "Temporarily Unavailable",
-    486: "Busy Here",
-    500: "Server Internal Error",
-    503: "Service Unavailable",
-    603: "Decline",
-}
-
-ENDS = {
-    "remote_bye": End(cause=EndCause.NORMAL, source=EndSource.CALLER),
-    "remote_cancel": End(cause=EndCause.CANCELED, source=EndSource.CALLER),
-    "no_ack": End(
-        cause=EndCause.NOT_ACKNOWLEDGED,
-        source=EndSource.ERROR,
-        detail="the caller never acknowledged our answer",
-    ),
-    "unreachable": End(
-        cause=EndCause.NETWORK, source=EndSource.ERROR, detail="the far end could not be reached"
-    ),
-    "unanswered": End(
-        cause=EndCause.NO_ANSWER, source=EndSource.SYSTEM, detail="it rang for as long as it may"
-    ),
-    "fault": End(cause=EndCause.FAULT, source=EndSource.ERROR, detail="a fault inside the core"),
-    "command": End(
-        cause=EndCause.FAULT, source=EndSource.SYSTEM, detail="the core ended it unasked"
-    ),
-}
-"""By `signal.CallEnded.by`, for calls whose end the control plane did not choose."""
-
-
-async def arrive(parts: Parts, programs: Programs, arrived: signal.CallArrived) -> None:
-    """Finds number, application and account; adds the row; hands the call to its program."""
-    if parts.live.is_draining:
-        await _refuse(parts, arrived, UNAVAILABLE)
-        return
-    found = await parts.store.read(lambda tx: _destination(tx, arrived.called))
-    if found is None:
-        parts.counts.add("calls_to_unknown_numbers")
-        _log.info("call_refused", reason="unknown number", source=arrived.source)
-        await _refuse(parts, arrived, NOT_FOUND)
-        return
-    number, application, account = found
-    call = _new_call(parts, arrived, number, application)
-
-    def work(tx: Transaction) -> None:
-        tx.calls.add(call)
-        tx.emit(
-            event.CallArrived(
-                id=EventId(new_uuid()),
-                at_ms=call.created_at_ms,
-                account=account,
-                call=call,
-                application=application,
-            )
-        )
-
-    try:
-        await parts.store.write(work)
-    except BaseException:
-        await _refuse(parts, arrived, UNAVAILABLE)
-        raise
-    live_call = LiveCall(leg=arrived.leg, call=call, application=application)
-    parts.live.add_call(live_call)
-    _log.info("call_arrived", call=call.id, application=application.id, source=arrived.source)
-    programs.start(live_call)
-
-
-def _destination(tx: Transaction, called: str) -> tuple[Number, Application, Account] | None:
-    number = tx.numbers.match(called)
-    if number is None:
-        return None
-    application = tx.applications.get(number.application_id)
-    account = tx.accounts.get(number.account_id)
-    if application is None or account is None:
-        return None
-    return number, application, account
-
-
-def _new_call(
-    parts: Parts, arrived: signal.CallArrived, number: Number, application: Application
-) -> Call:
-    return Call(
-        id=CallId(new_uuid()),
-        account_id=number.account_id,
-        application_id=application.id,
-        dialect=application.dialect,
-        node_id=parts.ownership.node_id,
-        direction=Direction.INBOUND,
-        caller=arrived.caller,
-        caller_name=arrived.caller_name,
-        called=arrived.called,
-        matched=number.match(arrived.called) or "",
-        session_id=new_uuid(),
-        state=CallState.RINGING,
-        headers=dict(arrived.extra_headers),
-        created_at_ms=parts.clock.now_ms(),
-    )
-
-
-async def _refuse(parts: Parts, arrived: signal.CallArrived, status: int) -> None:
-    try:
-        await parts.engine.reject(arrived.leg, status=status, reason=REASONS[status])
-    except EngineFailed as error:  # the caller gave up first
-        _log.info("call_gone_before_refusal", reason=error.reason)
-
-
-# What a call program may do.
-
 
 async def ring(parts: Parts, live_call: LiveCall) -> None:
-    """180 Ringing."""
-    await unbroken(parts.engine.ring(live_call.leg))
+    """180 Ringing, to who called us and has not been answered."""
+    if live_call.call.direction is Direction.INBOUND and not live_call.is_answered:
+        await unbroken(parts.engine.ring(live_call.leg))
 
 
 async def answer(parts: Parts, live_call: LiveCall) -> None:
     """200 OK, once; the row follows when the core reports it. Raises EngineFailed."""
-    if live_call.is_answered:
-        return
-    await unbroken(parts.engine.answer(live_call.leg))
-    live_call.is_answered = True
+    async with parts.live.locks.hold((live_call.call.id, "answer")):
+        if live_call.is_answered:
+            return
+        await unbroken(parts.engine.answer(live_call.leg))
+        live_call.is_answered = True
 
 
 async def hang_up(
     parts: Parts, live_call: LiveCall, end: End, *, reject_status: int | None = None
 ) -> None:
-    """BYE, or before the answer a final response. The first end that was meant is kept."""
+    """BYE, or before the answer a final response or CANCEL. The first end that was meant is
+    kept.
+    """
     if live_call.is_over:
         return
     live_call.end = live_call.end or end
+    can_reject = not live_call.is_answered and live_call.call.direction is Direction.INBOUND
     try:
-        if reject_status is not None and not live_call.is_answered:
+        if reject_status is not None and can_reject:
             reason = REASONS.get(reject_status, "Rejected")
             await unbroken(parts.engine.reject(live_call.leg, status=reject_status, reason=reason))
         else:
@@ -161,97 +52,41 @@ async def hang_up(
         _log.info("call_gone_before_hang_up", call=live_call.call.id, reason=error.reason)
 
 
-# What the core reports.
-
-
-async def note_answered(parts: Parts, answered: signal.CallAnswered) -> None:
-    live_call = parts.live.calls.get(answered.leg)
-    if live_call is None:
-        return
-    live_call.is_answered = True
-    account = await parts.accounts.get(live_call.call.account_id)
-    now_ms = parts.clock.now_ms()
-    call = replace(live_call.call, state=CallState.ANSWERED, answered_at_ms=now_ms)
-
-    def work(tx: Transaction) -> None:
-        tx.calls.update(call)
-        tx.emit(
-            event.CallAnswered(
-                id=EventId(new_uuid()),
-                at_ms=now_ms,
-                account=account,
-                call=call,
-                application=live_call.application,
-            )
-        )
-
-    await parts.store.write(work)
-    live_call.call = call
-    _log.info("call_answered", call=call.id)
-
-
-async def note_ended(parts: Parts, programs: Programs, ended: signal.CallEnded) -> None:
-    """The program is stopped first; then the call leaves its conference and its row closes."""
-    live_call = parts.live.calls.get(ended.leg)
-    if live_call is None:  # refused before it had a row
-        return
-    live_call.is_over = True
-    await programs.end(live_call)
-    if live_call.seat is not None:
-        await left_because_call_ended(parts, live_call.seat)
-    end = _end_of(live_call, ended.by)
-    account = await parts.accounts.get(live_call.call.account_id)
-    now_ms = parts.clock.now_ms()
-    call = ended_call(live_call.call, end, now_ms)
-    try:
-        await parts.store.write(lambda tx: close_call(tx, call, account, live_call.application))
-        live_call.call = call
-    finally:
-        parts.live.remove_call(live_call)
-    _log.info("call_ended", call=call.id, cause=end.cause, source=end.source, detail=end.detail)
-
-
-def _end_of(live_call: LiveCall, by: str) -> End:
-    """The end that was meant, unless somebody else was faster: a caller's BYE empties its seat, and
-    its program may be about to hang up when the core tells of the end.
+async def play(parts: Parts, live_call: LiveCall, path: Path, *, loops: int = 1) -> PlayFinished:
+    """Returns when this call alone has heard the file (WAV, MP3) to its end; `loops` 0: never by
+    itself. Cancelled, it stops the file. Raises EngineFailed for a file that cannot be read.
     """
-    if live_call.end is not None and by == "command":
-        return live_call.end
-    return ENDS.get(by, ENDS["fault"])
+    started: list[tuple[PlaybackHandle, asyncio.Future[PlayFinished]]] = []
+
+    async def start() -> None:
+        spec = PlaySpec(path=str(path), leg=live_call.leg, loops=loops)
+        with parts.live.playbacks.starting():
+            playback = await parts.engine.play(spec)
+            started.append((playback, parts.live.playbacks.expect(playback)))
+
+    try:
+        await unbroken(start())
+        return await asyncio.shield(started[0][1])
+    except asyncio.CancelledError:
+        for playback, ended in started:
+            if not ended.done():
+                await _stop(parts, playback)
+        raise
 
 
-def ended_call(call: Call, end: End, now_ms: EpochMs) -> Call:
-    return replace(
-        call,
-        state=CallState.ENDED,
-        ended_at_ms=now_ms,
-        end_cause=end.cause,
-        end_source=end.source,
-        end_detail=end.detail,
-    )
+async def _stop(parts: Parts, playback: PlaybackHandle) -> None:
+    try:
+        await unbroken(parts.engine.stop_play(playback))
+    except EngineFailed as error:  # it ended by itself in this moment
+        _log.info("playback_over_before_stop", reason=error.reason)
 
 
-def close_call(
-    tx: Transaction, call: Call, account: Account, application: Application | None
-) -> None:
-    """The row and its event."""
-    tx.calls.update(call)
-    tx.emit(
-        event.CallEnded(
-            id=EventId(new_uuid()),
-            at_ms=call.ended_at_ms or call.created_at_ms,
-            account=account,
-            call=call,
-            application=application,
-        )
-    )
-
-
-async def list_calls(parts: Parts, command: ListCalls) -> tuple[Call, ...]:
-    return tuple(
-        await parts.store.read(
-            lambda tx: tx.calls.list(
-                command.account_id, only_live=command.only_live, limit=command.limit
-            )
-        )
-    )
+@contextmanager
+def listening(live_call: LiveCall) -> Iterator[DigitInbox]:
+    """Every digit that the call's phone presses meanwhile, to each of those who listen."""
+    inbox = DigitInbox()
+    live_call.inboxes.append(inbox)
+    try:
+        yield inbox
+    finally:
+        live_call.inboxes.remove(inbox)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 from tapeline.control import (
     accounts,
     applications,
-    calls,
+    call_commands,
     conferences,
     deliveries,
     recordings,
@@ -28,7 +28,7 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.ListApplications: applications.list_applications,
     commands.AddNumber: applications.add_number,
     commands.ListNumbers: applications.list_numbers,
-    commands.ListCalls: calls.list_calls,
+    commands.ListCalls: call_commands.list_calls,
     commands.ListConferences: conferences.list_conferences,
     commands.GetConference: conferences.get_conference,
     commands.StartConferenceRecording: recordings.start_conference_recording,

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import partial
 from typing import Any
 
-from tapeline.control import calls, conferences, recordings
+from tapeline.control import arrivals, call_signals, conferences, recordings
 from tapeline.control.lanes import Lanes
-from tapeline.control.parts import Parts, Programs
+from tapeline.control.parts import Parts
 from tapeline.domain import signal
 from tapeline.telemetry import get_logger
 
@@ -18,13 +18,13 @@ _THINGS = ("leg", "room", "recorder")
 class Dispatcher:
     """`receive` is what the engine calls. `run` must be running for anything to happen."""
 
-    def __init__(self, parts: Parts, programs: Programs) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.lanes = Lanes(parts.bugs)
         self._use_cases: Mapping[type, Callable[[Any], Awaitable[None]]] = {
-            signal.CallArrived: partial(calls.arrive, parts, programs),
-            signal.CallAnswered: partial(calls.note_answered, parts),
-            signal.CallEnded: partial(calls.note_ended, parts, programs),
+            signal.CallArrived: partial(arrivals.arrive, parts),
+            signal.CallAnswered: partial(call_signals.note_answered, parts),
+            signal.CallEnded: partial(call_signals.note_ended, parts),
             signal.ParticipantJoined: partial(conferences.note_joined, parts),
             signal.ParticipantLeft: partial(conferences.note_left, parts),
             signal.RoomEmpty: partial(conferences.note_room_empty, parts),
@@ -44,8 +44,12 @@ class Dispatcher:
 
     def _note_figure(self, received: signal.Signal) -> bool:
         match received:
-            case signal.RecordingProgress() | signal.Talking() | signal.Digit():
+            case signal.RecordingProgress() | signal.Talking():
                 pass
+            case signal.Digit():
+                call_signals.hear_digit(self._parts, received)
+            case signal.PlayFinished():
+                self._parts.live.playbacks.finish(received)
             case signal.MediaTrouble(leg=leg, kind=kind):
                 self._parts.counts.add(f"media_trouble_{kind}")
                 live_call = self._parts.live.calls.get(leg)

@@ -3,7 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-from tapeline.control import calls, conferences, recordings
+from tapeline.control import call_signals, calls, conferences, recordings
+from tapeline.control.ends import UNAVAILABLE, ended_call
 from tapeline.control.live import End
 from tapeline.control.parts import Parts
 from tapeline.domain import event
@@ -45,8 +46,8 @@ async def close_lost(parts: Parts) -> tuple[int, int]:
             conferences.close_conference(tx, completed, account)
         for call in open_calls:
             application = tx.applications.get(call.application_id) if call.application_id else None
-            ended = calls.ended_call(call, LOST, now_ms)
-            calls.close_call(tx, ended, _account(tx, call), application)
+            ended = ended_call(call, LOST, now_ms)
+            call_signals.close_call(tx, ended, _account(tx, call), application)
         return len(open_calls), len(open_conferences)
 
     closed = await parts.store.write(work)
@@ -117,7 +118,7 @@ async def _stop_everything(parts: Parts) -> None:
         conference.end_reason = ConferenceEnd.NODE_STOPPED
     await asyncio.gather(
         *(
-            calls.hang_up(parts, live_call, STOPPED, reject_status=calls.UNAVAILABLE)
+            calls.hang_up(parts, live_call, STOPPED, reject_status=UNAVAILABLE)
             for live_call in list(parts.live.calls.values())
         )
     )

@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tapeline.control.digits import DigitInbox
+from tapeline.control.playbacks import Playbacks
 from tapeline.domain import signal
 from tapeline.domain.application import Application
 from tapeline.domain.call import Call, EndCause, EndSource
 from tapeline.domain.conference import Conference, ConferenceEnd, Participant
-from tapeline.domain.id import AccountId, CallId, EpochMs, RecordingId
+from tapeline.domain.id import AccountId, CallId, ConferenceId, EpochMs, RecordingId
 from tapeline.domain.signal import LegHandle, RecorderHandle, RoomHandle
 
 ResultT = TypeVar("ResultT")
@@ -38,6 +40,12 @@ class LiveCall:
     end: End | None = None
     is_answered: bool = False
     is_over: bool = False
+    inboxes: list[DigitInbox] = field(default_factory=list)
+    """Of those who listen to its keys now."""
+    recordings: dict[RecordingId, "LiveRecording"] = field(default_factory=dict)
+    """Of this very call; its conference's are the conference's."""
+    recording_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held from the check of a start or stop until the core has applied it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,6 +86,8 @@ class LiveRecording:
     conference: LiveConference
     recorder: RecorderHandle | None = None
     is_stopping: bool = False
+    is_paused: bool = False
+    """From before the core pauses it until after it has resumed it."""
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when nothing more will happen to it in this process."""
 
@@ -110,9 +120,11 @@ class Live:
         self.calls: dict[LegHandle, LiveCall] = {}
         self.calls_by_id: dict[CallId, LiveCall] = {}
         self.conferences: dict[tuple[AccountId, str], LiveConference] = {}
+        self.conferences_by_id: dict[ConferenceId, LiveConference] = {}
         self.rooms: dict[RoomHandle, LiveConference] = {}
         self.recordings: dict[RecordingId, LiveRecording] = {}
         self.recorders: dict[RecorderHandle, LiveRecording] = {}
+        self.playbacks = Playbacks()
         self.unfinished: dict[RecordingId, signal.RecordingFinished] = {}
         """Recordings whose file could not be finished yet: tried again while the node runs."""
         self._emptied = asyncio.Event()
@@ -135,10 +147,12 @@ class Live:
 
     def add_conference(self, live: LiveConference) -> None:
         self.conferences[live.conference.account_id, live.conference.name] = live
+        self.conferences_by_id[live.conference.id] = live
         self.rooms[live.room] = live
 
     def remove_conference(self, live: LiveConference) -> None:
         self.conferences.pop((live.conference.account_id, live.conference.name), None)
+        self.conferences_by_id.pop(live.conference.id, None)
         self.rooms.pop(live.room, None)
         self._note_if_empty()
 

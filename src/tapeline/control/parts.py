@@ -43,12 +43,43 @@ class RecordingFiles(Protocol):
 
 
 class Programs(Protocol):
-    """Call programs: exactly one runs for each live call."""
+    """Call programs: at most one runs for each live call."""
 
-    def start(self, live_call: LiveCall) -> None: ...
+    def start(self, live_call: LiveCall) -> None:
+        """The program that the call's dialect and application ask for."""
 
     async def end(self, live_call: LiveCall) -> None:
-        """The call is over: returns when its program no longer runs."""
+        """Returns when the call's program no longer runs."""
+
+    async def transfer(self, live_call: LiveCall, *, url: str, method: str) -> None:
+        """The program that runs gives way to one that follows the document at `url`."""
+
+
+class ProgramsToCome:
+    """Implements Programs for parts that are built before the programs are: `wire` comes before
+    the first call.
+    """
+
+    def __init__(self) -> None:
+        self._programs: Programs | None = None
+
+    def wire(self, programs: Programs) -> None:
+        self._programs = programs
+
+    def start(self, live_call: LiveCall) -> None:
+        self._wired.start(live_call)
+
+    async def end(self, live_call: LiveCall) -> None:
+        await self._wired.end(live_call)
+
+    async def transfer(self, live_call: LiveCall, *, url: str, method: str) -> None:
+        await self._wired.transfer(live_call, url=url, method=method)
+
+    @property
+    def _wired(self) -> Programs:
+        if self._programs is None:
+            raise RuntimeError("no call programs run in this process")
+        return self._programs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,5 +109,6 @@ class Parts:
     spool: Path
     bugs: Bugs
     accounts: AccountCache
+    programs: ProgramsToCome = field(default_factory=ProgramsToCome)
     live: Live = field(default_factory=Live)
     counts: Counts = field(default_factory=Counts)

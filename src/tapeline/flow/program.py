@@ -10,6 +10,7 @@ from tapeline.control.parts import Parts
 from tapeline.domain.call import EndCause, EndSource
 from tapeline.domain.error import EngineFailed
 from tapeline.domain.id import CallId
+from tapeline.flow.documents import Question
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -18,22 +19,22 @@ _SERVER_ERROR = 500
 
 
 class Program(Protocol):
-    """What steers one call: an answer document's walker, or a queue of commands."""
+    """What steers one call: an answer document's walker, or commands."""
 
     async def run(self) -> None:
-        """Until it has hung up, or the call has ended (then it is cancelled), or another program
-        takes over (cancelled too).
+        """Until it has hung up, or leaves the rest to commands, or the call has ended (then it is
+        cancelled), or another program takes over (cancelled too).
         """
 
 
 class CallPrograms:
     """Implements `control.Programs`. As many tasks as there are live calls, which the core bounds.
 
-    `make` chooses the first program of a call. A program that fails is a bug of ours and ends its
-    call, never another one.
+    `make` chooses a call's program: its first one, or the one that asks the given question first.
+    A program that fails is a bug of ours and ends its call, never another one.
     """
 
-    def __init__(self, parts: Parts, make: Callable[[LiveCall], Program]) -> None:
+    def __init__(self, parts: Parts, make: Callable[[LiveCall, Question | None], Program]) -> None:
         self._parts = parts
         self._make = make
         self._tasks: dict[CallId, asyncio.Task[None]] = {}
@@ -53,13 +54,17 @@ class CallPrograms:
         self._closed.set()
 
     def start(self, live_call: LiveCall) -> None:
-        self._start(live_call, self._make(live_call))
+        self._start(live_call, self._make(live_call, None))
 
     async def end(self, live_call: LiveCall) -> None:
         task = self._tasks.pop(live_call.call.id, None)
         if task is not None and not task.done():
             task.cancel()
             await asyncio.wait([task])
+
+    async def transfer(self, live_call: LiveCall, *, url: str, method: str) -> None:
+        question = Question(url=url, method=method, event="transfer")
+        await self.hand_over(live_call, self._make(live_call, question))
 
     async def hand_over(self, live_call: LiveCall, program: Program) -> None:
         """Ends the program that runs, then starts this one, unless the call is over."""

@@ -47,6 +47,7 @@ _CAUSES = {
     "start": (EndCause.ANSWER_UNREACHABLE, EndCause.ANSWER_INVALID),
     "action": (EndCause.ACTION_UNREACHABLE, EndCause.ACTION_INVALID),
     "redirect": (EndCause.REDIRECT_UNREACHABLE, EndCause.REDIRECT_INVALID),
+    "transfer": (EndCause.TRANSFER_UNREACHABLE, EndCause.TRANSFER_INVALID),
 }
 
 
@@ -68,12 +69,15 @@ class Walker:
         documents: Documents,
         live_call: LiveCall,
         *,
+        first: Question | None = None,
         pause: Pause = asyncio.sleep,
     ) -> None:
+        """`first` is asked instead of the application: a transfer's."""
         self._control = control
         self._parts = control.parts
         self._documents = documents
         self._live_call = live_call
+        self._first = first
         self._pause = pause
         self._idle_documents = 0
         self._base: str | None = None
@@ -88,7 +92,8 @@ class Walker:
 
     async def _walk(self) -> None:
         await calls.ring(self._parts, self._live_call)
-        event, step = "start", self._first_question()
+        step = self._first or self._first_question()
+        event = "start" if step is None else step.event
         try:
             document = await self._document(step)
             while True:

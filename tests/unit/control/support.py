@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tapeline.cluster import LocalOwnership
 from tapeline.control import AccountCache, Control, DialectRules, Dispatcher, Parts
-from tapeline.control.live import epoch_ms
+from tapeline.control.live import LiveCall, epoch_ms
 from tapeline.domain import event, signal
 from tapeline.domain.account import Account
 from tapeline.domain.call import Call
@@ -44,13 +44,15 @@ from tapeline.domain.verb import (
     Wait,
 )
 from tapeline.engine import MemoryEngine
-from tapeline.flow import CallPrograms, Documents, Walker
+from tapeline.flow import CallPrograms, Commanded, Documents, Program, Walker
 from tapeline.flow.documents import Question, Reply
 from tapeline.state import SqlStore, Vault
 from tapeline.telemetry import Bugs
 
 EventT = TypeVar("EventT", bound=event.Event)
 DIALECT = "plain"
+COMMANDED = "commanded"
+"""A dialect whose calls are steered by commands."""
 NOW_MS = EpochMs(1_700_000_000_000)
 LIMIT_S = 10.0
 """How long a test waits for what must happen; never reached by one that passes."""
@@ -327,7 +329,8 @@ async def world(
         link_of=link_of,
         sign_link=lambda url, account, now_ms: f"{url}?for={account.id}&at={now_ms}",
         dialects={
-            DIALECT: DialectRules(parse_answer=parse_document, settings={"tone": ("low", "high")})
+            DIALECT: DialectRules(parse_answer=parse_document, settings={"tone": ("low", "high")}),
+            COMMANDED: DialectRules(parse_answer=None),
         },
         spool=folder / "spool",
         bugs=bugs,
@@ -335,10 +338,15 @@ async def world(
     )
     control = Control(parts)
     documents = Documents(asker, pause=pauses)
-    programs = CallPrograms(
-        parts, lambda live_call: Walker(control, documents, live_call, pause=pauses)
-    )
-    dispatcher = Dispatcher(parts, programs)
+
+    def program_of(live_call: LiveCall, first: Question | None) -> Program:
+        if parts.dialects[live_call.call.dialect].parse_answer is None:
+            return Commanded(parts, live_call)
+        return Walker(control, documents, live_call, first=first, pause=pauses)
+
+    programs = CallPrograms(parts, program_of)
+    parts.programs.wire(programs)
+    dispatcher = Dispatcher(parts)
     engine.subscribe(dispatcher.receive)
     tasks = [asyncio.ensure_future(dispatcher.run()), asyncio.ensure_future(programs.run())]
     await asyncio.sleep(0)
@@ -369,6 +377,13 @@ async def world(
         tasks[0].cancel()
         await asyncio.wait(tasks)
         await store.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Lets the loop turn until it holds."""
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():  # noqa: ASYNC110 - the memory engine tells nobody
+            await asyncio.sleep(0.001)
 
 
 async def set_account(built: World, **fields: Any) -> Account:

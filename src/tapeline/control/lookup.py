@@ -1,0 +1,81 @@
+"""Which live thing a request means; another account's things are not found."""
+
+from tapeline.control.live import LiveCall, LiveConference
+from tapeline.control.parts import Parts
+from tapeline.domain.command import ConferenceRef
+from tapeline.domain.conference import Conference
+from tapeline.domain.error import (
+    CallHasEnded,
+    CallNotAnswered,
+    CallNotFound,
+    ConferenceHasEnded,
+    ConferenceNotFound,
+)
+from tapeline.domain.id import AccountId, CallId, ConferenceId
+from tapeline.domain.port import Transaction
+
+
+async def conference_of(parts: Parts, ref: ConferenceRef) -> LiveConference:
+    """Raises ConferenceNotFound, ConferenceHasEnded (`may_be_id` only)."""
+    if ref.may_be_id:
+        by_id = parts.live.conferences_by_id.get(ConferenceId(ref.name))
+        if by_id is not None and by_id.conference.account_id == ref.account_id:
+            return _open(by_id)
+    by_name = parts.live.conference(ref.account_id, ref.name)
+    if not ref.may_be_id:
+        if by_name is None:
+            raise ConferenceNotFound(ref.name)
+        return by_name
+    ended = await parts.store.read(lambda tx: _by_id(tx, ref))
+    if ended is None and by_name is not None:
+        return _open(by_name)
+    if ended is None:
+        ended = await parts.store.read(lambda tx: tx.conferences.last(ref.account_id, ref.name))
+    if ended is None:
+        raise ConferenceNotFound(ref.name)
+    raise ConferenceHasEnded(ended.name)
+
+
+def conference_row_of(tx: Transaction, ref: ConferenceRef, *, even_ended: bool) -> Conference:
+    """As rows have it. Raises ConferenceNotFound."""
+    found = _by_id(tx, ref) if ref.may_be_id else None
+    found = found or tx.conferences.live(ref.account_id, ref.name)
+    if found is None and even_ended:
+        found = tx.conferences.last(ref.account_id, ref.name)
+    if found is None or (found.ended_at_ms is not None and not even_ended):
+        raise ConferenceNotFound(ref.name)
+    return found
+
+
+def _by_id(tx: Transaction, ref: ConferenceRef) -> Conference | None:
+    found = tx.conferences.get(ConferenceId(ref.name))
+    return found if found is not None and found.account_id == ref.account_id else None
+
+
+def _open(live: LiveConference) -> LiveConference:
+    if live.is_closing:
+        raise ConferenceHasEnded(live.conference.name)
+    return live
+
+
+async def call_of(parts: Parts, account_id: AccountId, call_id: CallId) -> LiveCall:
+    """A call that has not ended and is not being ended. Raises CallNotFound, CallHasEnded."""
+    live_call = parts.live.calls_by_id.get(call_id)
+    if live_call is None:
+        row = await parts.store.read(lambda tx: tx.calls.get(call_id))
+        if row is None or row.account_id != account_id:
+            raise CallNotFound(call_id)
+        raise CallHasEnded(call_id)
+    if live_call.call.account_id != account_id:
+        raise CallNotFound(call_id)
+    if live_call.is_over or live_call.end is not None:
+        raise CallHasEnded(call_id)
+    return live_call
+
+
+async def answered_call_of(parts: Parts, account_id: AccountId, call_id: CallId) -> LiveCall:
+    """Raises CallNotFound, CallHasEnded, CallNotAnswered."""
+    live_call = await call_of(parts, account_id, call_id)
+    if not live_call.is_answered:
+        raise CallNotAnswered(call_id)
+    return live_call
