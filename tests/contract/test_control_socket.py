@@ -10,7 +10,8 @@ import pytest
 from tests.unit.api.asgi import ask
 from tests.unit.api.things import ACCOUNT_ID, FixedClock, MemoryControl
 
-from tapeline.api.local import LocalApp, LocalNode, bind_control_socket
+from tapeline.api.local import LocalApp, bind_control_socket
+from tapeline.api.localnode import LocalNode
 from tapeline.api.operations import Surroundings
 from tapeline.api.server import HttpServer
 from tapeline.domain.command import Command, GetAccount, GetRecording, ListConferences

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from tapeline.api.local import LocalNode
+from tapeline.api.localnode import LocalNode
 from tapeline.domain.command import (
     AddNumber,
     CreateAccount,

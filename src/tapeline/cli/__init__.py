@@ -14,9 +14,11 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Entry point. Faults of the request are one line and exit status 1; 2 is for wrong usage."""
+    """Entry point. Faults of the request or of what the system refuses (an address in use, a folder
+    that cannot be written) are one line and exit status 1; 2 is for wrong usage.
+    """
     try:
         app()
-    except (TapelineError, ConfigError) as error:
+    except (TapelineError, ConfigError, OSError) as error:
         sys.stderr.write(f"tapeline: {error}\n")
         sys.exit(1)

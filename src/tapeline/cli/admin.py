@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from tapeline.api.dialect import find_dialects
 from tapeline.cli.ask import ask, configured
 from tapeline.cli.show import show_many, show_one
 from tapeline.domain.command import (
@@ -109,6 +108,8 @@ def set_account(
 
 def _dialect_settings(pairs: list[str]) -> dict[str, str]:
     """`DIALECT.KEY=VALUE`, checked against what the dialects declare."""
+    from tapeline.api.dialect import find_dialects
+
     known = {
         f"{dialect.name}.{setting.key}": setting
         for dialect in find_dialects().values()

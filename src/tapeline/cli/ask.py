@@ -4,10 +4,9 @@ import asyncio
 from pathlib import Path
 from typing import TypeVar
 
-from tapeline.api.local import LocalNode
+from tapeline.api.localnode import LocalNode
 from tapeline.config import Config, load
 from tapeline.domain.command import Command
-from tapeline.node import open_offline
 
 OutcomeT = TypeVar("OutcomeT")
 
@@ -27,5 +26,7 @@ async def _ask(config: Config, command: Command[OutcomeT]) -> OutcomeT:
     running = LocalNode(config.data_dir)
     if await running.is_there():
         return await running.execute(command)
+    from tapeline.node import open_offline  # the whole house: loaded only when it is needed
+
     async with open_offline(config) as control:
         return await control.execute(command)

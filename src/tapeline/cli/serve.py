@@ -7,13 +7,15 @@ import resource
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from tapeline.node import Node
+
 from tapeline.config import Config, load
 from tapeline.domain.command import AccountCreated
-from tapeline.node import Node
 from tapeline.telemetry import get_logger, set_up_logs
 
 _log = get_logger(__name__)
@@ -59,6 +61,8 @@ async def _serve(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    from tapeline.node import Node  # the whole house: the other commands do without
+
     node = Node(config)
     created = await node.start()
     try:
@@ -72,7 +76,7 @@ async def _serve(config: Config) -> None:
     _log.info("node_stopped")
 
 
-def _tell_where(config: Config, node: Node) -> None:
+def _tell_where(config: Config, node: "Node") -> None:
     _log.info(
         "node_ready",
         sip=node.sip_addresses,

@@ -30,7 +30,15 @@ def _(account: Account) -> Record:
         "name": account.name,
         "public_key": account.public_key,
         "link_policy": account.settings.link_policy.value,
+        "link_life_s": account.settings.link_life_s,
+        "keep_announcing": account.settings.keep_announcing,
         "webhook_url": account.settings.webhook_url,
+        "webhook_failover_url": account.settings.webhook_failover_url,
+        "settings": {
+            f"{dialect}.{key}": value
+            for dialect, chosen in account.settings.dialect.items()
+            for key, value in chosen.items()
+        },
         "created_at": _when(account.created_at_ms),
     }
 

@@ -12,7 +12,7 @@ from typing import Literal
 import aiohttp
 
 from tapeline.api.dialect import Dialect, find_dialects
-from tapeline.api.local import LocalNode
+from tapeline.api.localnode import LocalNode
 from tapeline.demo.show import Show
 from tapeline.demo.story import CONFERENCE, Stage, StoryBroken, tell
 from tapeline.testing import NodeTrouble, Receiver, ServedNode, Softphone, SoftphoneError

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from tapeline.api.dialect import DemoRow, Dialect
-from tapeline.api.local import LocalNode
+from tapeline.api.localnode import LocalNode
 from tapeline.demo.request import DemoAnswer, DemoRequest, fill, send
 from tapeline.demo.script import Expected, Speaker, cast, hears, measure
 from tapeline.demo.show import Show
