@@ -15,6 +15,7 @@ from tapeline.domain.application import Application
 from tapeline.domain.call import Call, EndCause, EndSource
 from tapeline.domain.conference import Conference, ConferenceEnd, Participant
 from tapeline.domain.id import AccountId, CallId, ConferenceId, EpochMs, RecordingId
+from tapeline.domain.recording import RecordingEnd
 from tapeline.domain.signal import LegHandle, RecorderHandle, RoomHandle
 
 ResultT = TypeVar("ResultT")
@@ -30,7 +31,21 @@ class End:
 
 
 @dataclass(slots=True, kw_only=True)
-class LiveCall:
+class RecordingTarget:
+    """What can be recorded: a live call or conference."""
+
+    recordings: dict[RecordingId, "LiveRecording"] = field(default_factory=dict)
+    recording_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held from the check of a start, stop or pause until the core has applied it."""
+
+    @property
+    def is_recording_paused(self) -> bool:
+        """While it is, nothing said, heard or keyed may be kept (design.md §5.10)."""
+        return any(each.is_paused and not each.is_stopping for each in self.recordings.values())
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveCall(RecordingTarget):
     """`call` is the row as last committed."""
 
     leg: LegHandle
@@ -42,10 +57,15 @@ class LiveCall:
     is_over: bool = False
     inboxes: list[DigitInbox] = field(default_factory=list)
     """Of those who listen to its keys now."""
-    recordings: dict[RecordingId, "LiveRecording"] = field(default_factory=dict)
-    """Of this very call; its conference's are the conference's."""
-    recording_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held from the check of a start or stop until the core has applied it."""
+
+    @property
+    def withholds_digits(self) -> bool:
+        """A recording of it, or of the conference it is in, is paused: its digits are passed on
+        from memory and kept nowhere.
+        """
+        return self.is_recording_paused or (
+            self.seat is not None and self.seat.conference.is_recording_paused
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,16 +83,13 @@ class Seat:
 
 
 @dataclass(slots=True, kw_only=True)
-class LiveConference:
+class LiveConference(RecordingTarget):
     """A conference and its room in the core. `creator` is the first leg that joined."""
 
     conference: Conference
     room: RoomHandle
     creator: Call
     seats: dict[CallId, Seat] = field(default_factory=dict)
-    recordings: dict[RecordingId, "LiveRecording"] = field(default_factory=dict)
-    recording_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held from the check of a start or stop until the core has applied it."""
     end_reason: ConferenceEnd = ConferenceEnd.ALL_LEFT
     is_closing: bool = False
 
@@ -83,11 +100,13 @@ class LiveRecording:
 
     id: RecordingId
     dialect: str
-    conference: LiveConference
+    target: RecordingTarget
     recorder: RecorderHandle | None = None
     is_stopping: bool = False
     is_paused: bool = False
     """From before the core pauses it until after it has resumed it."""
+    end_reason: RecordingEnd | None = None
+    """Why we stopped it, when that is more than a command."""
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when nothing more will happen to it in this process."""
 
@@ -165,7 +184,7 @@ class Live:
 
     def add_recording(self, recording: LiveRecording) -> None:
         self.recordings[recording.id] = recording
-        recording.conference.recordings[recording.id] = recording
+        recording.target.recordings[recording.id] = recording
 
     @contextmanager
     def arming(self, recording: LiveRecording) -> Iterator[None]:
@@ -190,7 +209,7 @@ class Live:
 
     def remove_recording(self, recording: LiveRecording) -> None:
         self.recordings.pop(recording.id, None)
-        recording.conference.recordings.pop(recording.id, None)
+        recording.target.recordings.pop(recording.id, None)
         if recording.recorder is not None:
             self.recorders.pop(recording.recorder, None)
         recording.finished.set()

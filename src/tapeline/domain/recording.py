@@ -96,6 +96,20 @@ TERMINAL_STATES = frozenset(
 )
 
 
+class RecordingEnd(StrEnum):
+    """What ended the audio: the core's words (`signal.RecordingFinished`), and two of ours."""
+
+    COMMAND = "command"
+    FINISH_KEY = "finish_key"
+    """A key that the call program waited for; to the core it is a command."""
+    LEG_GONE = "leg_gone"
+    ROOM_CLOSED = "room_closed"
+    TIME_LIMIT = "time_limit"
+    SILENCE_LIMIT = "silence_limit"
+    WRITER_FAILED = "writer_failed"
+    NODE_LOST = "node_lost"
+
+
 class Health(StrEnum):
     """A completed recording without any of these is ok."""
 
@@ -144,6 +158,8 @@ class Recording:
     health: tuple[HealthNote, ...] = ()
     reason: str | None = None
     """Why it failed or is absent."""
+    end_reason: RecordingEnd | None = None
+    """What ended its audio; None while it runs, and when that is not known."""
     started_at_ms: EpochMs
     """The first sample's wall clock, once armed."""
     ended_at_ms: EpochMs | None = None

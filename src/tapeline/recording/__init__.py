@@ -1,6 +1,7 @@
 """What happens to a recording after its last sample; the bytes themselves are the core's."""
 
+from tapeline.recording.events import recording_event
 from tapeline.recording.finalise import Finaliser, companion_keys
 from tapeline.recording.recover import Recovery, recover
 
-__all__ = ["Finaliser", "Recovery", "companion_keys", "recover"]
+__all__ = ["Finaliser", "Recovery", "companion_keys", "recording_event", "recover"]

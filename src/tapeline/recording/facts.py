@@ -4,11 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tapeline.domain.id import EpochMs
-from tapeline.domain.recording import Health, HealthNote, Recording, RecordingState
+from tapeline.domain.recording import (
+    Health,
+    HealthNote,
+    Recording,
+    RecordingEnd,
+    RecordingState,
+)
 from tapeline.domain.signal import RecordingFinished, RepairReport
 
-WRITER_FAILED = "writer_failed"
-NODE_LOST = "node_lost"
+WRITER_FAILED = RecordingEnd.WRITER_FAILED
+NODE_LOST = RecordingEnd.NODE_LOST
+_ENDS = {end.value: end for end in RecordingEnd}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +29,8 @@ class Facts:
     started_at_ms: EpochMs | None
     """The first sample's wall clock; None when it is not known."""
     health: tuple[HealthNote, ...]
+    end_reason: RecordingEnd | None
+    """None when the file does not say."""
     trouble: str | None = None
     """Why there may be nothing in it, when it is nobody's silence."""
 
@@ -39,11 +48,12 @@ def of_finished(finished: RecordingFinished) -> Facts:
         sha256=finished.sha256,
         started_at_ms=_ms(finished.started_unix_us),
         health=notes,
+        end_reason=_ENDS.get(finished.reason),
         trouble="the file could not be written" if has_failed else None,
     )
 
 
-def of_repair(report: RepairReport, *, cause: str = NODE_LOST) -> Facts:
+def of_repair(report: RepairReport, *, cause: RecordingEnd = NODE_LOST) -> Facts:
     """What `repair` found; `cause` is why it was needed, if anything had to be mended."""
     notes = _degraded(report.missing_ms)
     trouble = None
@@ -58,6 +68,7 @@ def of_repair(report: RepairReport, *, cause: str = NODE_LOST) -> Facts:
         sha256=report.sha256,
         started_at_ms=_ms(report.started_unix_us),
         health=notes,
+        end_reason=None if report.was_finished else cause,
         trouble=trouble,
     )
 
@@ -86,6 +97,7 @@ def with_facts(row: Recording, facts: Facts) -> Recording:
         started_at_ms=facts.started_at_ms or row.started_at_ms,
         health=facts.health,
         reason=facts.trouble,
+        end_reason=facts.end_reason or row.end_reason,
     )
     if known.ended_at_ms is None:
         return replace(known, ended_at_ms=EpochMs(known.started_at_ms + known.duration_ms))

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tapeline.domain.error import AccountNotFound, RecordingNotFound
+from tapeline.domain.error import RecordingNotFound
 from tapeline.domain.event import RecordingFinished as RecordingFinishedEvent
-from tapeline.domain.id import EventId, RecordingId, new_uuid
+from tapeline.domain.id import RecordingId
 from tapeline.domain.port import Clock, RecordingStore, SpoolTools, Store, Transaction
 from tapeline.domain.recording import TERMINAL_STATES, Recording, RecordingState
 from tapeline.domain.signal import RecordingFinished, RepairReport
+from tapeline.recording.events import recording_event
 from tapeline.recording.facts import (
     WRITER_FAILED,
     Facts,
@@ -105,20 +106,10 @@ class Finaliser:
         row = _row(tx, recording_id)
         if row.state in TERMINAL_STATES:
             return row
-        account = tx.accounts.get(row.account_id)
-        if account is None:
-            raise AccountNotFound(row.account_id)
         done = terminal(row)
         tx.recordings.update(done)
-        tx.emit(
-            RecordingFinishedEvent(
-                id=EventId(new_uuid()),
-                at_ms=self._clock.now_ms(),
-                account=account,
-                recording=done,
-                link=self._link_of(done),
-            )
-        )
+        now_ms = self._clock.now_ms()
+        tx.emit(recording_event(tx, RecordingFinishedEvent, done, now_ms, self._link_of(done)))
         return done
 
 

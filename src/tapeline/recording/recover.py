@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tapeline.domain.error import TapelineError
 from tapeline.domain.id import NodeId, RecordingId
-from tapeline.domain.recording import Health, Recording, RecordingState
+from tapeline.domain.recording import Health, Recording, RecordingEnd, RecordingState
 from tapeline.recording.facts import Facts, of_repair
 from tapeline.recording.finalise import (
     AUDIO,
@@ -31,6 +31,7 @@ NOT_FOUND = Facts(
     sha256="",
     started_at_ms=None,
     health=(),
+    end_reason=RecordingEnd.NODE_LOST,
     trouble="audio not found",
 )
 

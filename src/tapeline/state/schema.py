@@ -205,6 +205,7 @@ recordings = sa.Table(
     _text("state"),
     _json("health"),
     _text("reason", nullable=True),
+    _text("end_reason", nullable=True),
     _ms("started_at_ms"),
     _ms("ended_at_ms", nullable=True),
     sa.Column("sample_count", sa.BigInteger, nullable=False),

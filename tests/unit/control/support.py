@@ -5,13 +5,13 @@ import contextlib
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tapeline.cluster import LocalOwnership
-from tapeline.control import AccountCache, Control, DialectRules, Dispatcher, Parts
-from tapeline.control.live import LiveCall, epoch_ms
+from tapeline.control import AccountCache, Control, DialectRules, Dispatcher, Parts, calls
+from tapeline.control.live import LiveCall
 from tapeline.domain import event, signal
 from tapeline.domain.account import Account
 from tapeline.domain.call import Call
@@ -24,13 +24,12 @@ from tapeline.domain.command import (
 )
 from tapeline.domain.delivery import OutgoingRequest, RetryPolicy
 from tapeline.domain.error import AnswerInvalid
-from tapeline.domain.id import AccountId, CallId, EpochMs, EventId, NodeId, RecordingId, new_uuid
+from tapeline.domain.id import AccountId, CallId, EpochMs, NodeId, RecordingId
 from tapeline.domain.port import Store, Transaction
 from tapeline.domain.recording import (
     Recording,
     RecordingFormat,
     RecordingOptions,
-    RecordingState,
 )
 from tapeline.domain.signal import LegHandle
 from tapeline.domain.verb import (
@@ -46,6 +45,8 @@ from tapeline.domain.verb import (
 from tapeline.engine import MemoryEngine
 from tapeline.flow import CallPrograms, Commanded, Documents, Program, Walker
 from tapeline.flow.documents import Question, Reply
+from tapeline.recording import recording_event
+from tapeline.recording.facts import of_finished, terminal, with_facts
 from tapeline.state import SqlStore, Vault
 from tapeline.telemetry import Bugs
 
@@ -179,25 +180,9 @@ class MemoryFinaliser:
         def work(tx: Transaction) -> Recording:
             row = tx.recordings.get(recording_id)
             assert row is not None
-            account = tx.accounts.get(row.account_id)
-            assert account is not None
-            done = replace(
-                row,
-                state=RecordingState.COMPLETED,
-                sample_count=finished.sample_count,
-                byte_count=finished.byte_count,
-                started_at_ms=epoch_ms(finished.started_unix_us),
-            )
+            done = terminal(with_facts(row, of_finished(finished)))
             tx.recordings.update(done)
-            tx.emit(
-                event.RecordingFinished(
-                    id=EventId(new_uuid()),
-                    at_ms=NOW_MS,
-                    account=account,
-                    recording=done,
-                    link=self._link_of(done),
-                )
-            )
+            tx.emit(recording_event(tx, event.RecordingFinished, done, NOW_MS, self._link_of(done)))
             return done
 
         return await self._store.write(work)
@@ -217,9 +202,17 @@ class Pauses:
     def __init__(self) -> None:
         self.seconds: list[float] = []
         self.hold: asyncio.Event | None = None
+        self._begun = asyncio.Condition()
+
+    async def begun(self, count: int) -> None:
+        """Waits until so many pauses have begun in all."""
+        async with asyncio.timeout(LIMIT_S), self._begun:
+            await self._begun.wait_for(lambda: len(self.seconds) >= count)
 
     async def __call__(self, seconds: float) -> None:
         self.seconds.append(seconds)
+        async with self._begun:
+            self._begun.notify_all()
         if self.hold is not None:
             await self.hold.wait()
 
@@ -289,6 +282,17 @@ class World:
         leg = self.engine.arrive(called=f"room-{name}", caller=caller)
         await self.happened(event.ParticipantJoined, before + 1)
         return leg
+
+    async def answered_call(self, *, caller: str = "+15550100") -> LiveCall:
+        """A call that was answered and waits in its private room, for as long as the test."""
+        self.pauses.hold = asyncio.Event()
+        pattern = f"call-{len(self.engine.commands)}"
+        await self.application(pattern, answer_document=document(("wait", {"duration_ms": 1_000})))
+        leg = self.engine.arrive(called=pattern, caller=caller)
+        await self.pauses.begun(len(self.pauses.seconds) + 1)
+        await calls.answer(self.parts, self.parts.live.calls[leg])
+        await self.settled()
+        return self.parts.live.calls[leg]
 
     async def call(self, call_id: CallId) -> Call:
         found = await self.store.read(lambda tx: tx.calls.get(call_id))

@@ -34,11 +34,14 @@ from tapeline.domain.error import (
 )
 from tapeline.domain.id import AccountId, RecordingId
 from tapeline.domain.recording import (
+    Layout,
+    RecordingEnd,
     RecordingFormat,
     RecordingOptions,
     RecordingState,
     Starter,
 )
+from tapeline.domain.signal import ChannelLayout
 from tapeline.engine import MemoryEngine
 
 
@@ -80,7 +83,7 @@ async def test_a_start_is_answered_when_the_core_is_armed(room: World) -> None:
         rf"{room.account.id}/2023/11/14/{view.recording.id}\.wav", view.recording.storage_key
     )
     assert f"for={room.account.id}" in view.link
-    (started,) = room.seen(event.RecordingStarted)
+    (started,) = await room.happened(event.RecordingStarted)
     assert started.link == f"http://node/media/{view.recording.id}.wav"
 
 
@@ -202,7 +205,7 @@ async def test_a_start_that_the_core_refuses_failed_and_calls_nobody_back(
 
     assert [v.recording.state for v in page.views] == [RecordingState.FAILED]
     assert page.views[0].recording.reason
-    assert not room.seen(event.RecordingFinished)
+    assert not [e for e in room.events if isinstance(e, event.RecordingEvent)]
     assert later.recording.state is RecordingState.RECORDING
 
 
@@ -229,6 +232,7 @@ async def test_a_limit_ends_a_recording_by_itself_and_the_next_may_start(room: W
     await room.settled()
 
     assert finished.recording.duration_ms == 1_000
+    assert finished.recording.end_reason is RecordingEnd.TIME_LIMIT
     with pytest.raises(NotRecording):
         await room.control.execute(stop(room))
     await room.control.execute(start(room))
@@ -248,7 +252,7 @@ async def test_a_stop_that_meets_the_limit_is_no_error(room: World) -> None:
 async def test_a_stop_that_the_core_refuses_leaves_the_recording_running(
     room: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tapeline.control.recordings._FINISH_LIMIT_S", 0.01)
+    monkeypatch.setattr("tapeline.control.recordings.finish.FINISH_LIMIT_S", 0.01)
     await room.control.execute(start(room))
     room.engine.refuse_next("stop_recording")
 
@@ -405,7 +409,7 @@ async def test_a_finaliser_that_fails_is_a_bug_and_harms_no_other(tmp_path: Path
 async def test_what_the_disk_refuses_is_finished_later(
     room: World, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr("tapeline.control.recordings.RETRY_PAUSE_S", 0.01)
+    monkeypatch.setattr("tapeline.control.recordings.finish.RETRY_PAUSE_S", 0.01)
     view = await room.control.execute(start(room))
     room.finaliser.refuses[view.recording.id] = error
     await room.control.execute(stop(room))
@@ -419,3 +423,52 @@ async def test_what_the_disk_refuses_is_finished_later(
 
     assert between is RecordingState.FINALISING
     assert finished.recording.id == view.recording.id
+
+
+async def test_own_and_rest_puts_the_creator_left_while_its_call_lives(room: World) -> None:
+    (creator,) = room.engine.legs
+    await room.join("MyConf", caller="bob")
+    options = RecordingOptions(layout=Layout.OWN_REST)
+
+    await room.control.execute(start(room, options=options))
+    room.engine.hang_up_from_outside(creator)
+    await room.happened(event.CallEnded)
+    await room.settled()
+    await room.control.execute(start(room, options=options, dialect="other"))
+
+    first, second = room.engine.recorders.values()
+    assert (first.layout, first.left_leg) == (ChannelLayout.LEG_REST, creator)
+    assert (second.layout, second.left_leg) == (ChannelLayout.LEG_REST, None)
+
+
+async def test_a_conference_s_events_carry_its_creator_application_and_conference(
+    room: World,
+) -> None:
+    view = await room.control.execute(start(room))
+    await room.control.execute(stop(room, extras={"why": "over"}))
+    await room.happened(event.RecordingFinished)
+    await room.control.execute(
+        DeleteRecording(account_id=room.account.id, recording_id=view.recording.id)
+    )
+
+    told = [each for each in room.events if isinstance(each, event.RecordingEvent)]
+    assert len(told) == 3
+    for each in told:
+        assert each.call is not None
+        assert each.application is not None
+        assert each.conference is not None
+        assert (each.call.caller, each.conference.name) == ("alice", "MyConf")
+        assert each.application.id == each.call.application_id
+    assert told[-1].recording.starter.extras == {"why": "over"}
+
+
+async def test_one_of_a_room_s_recordings_is_stopped_by_its_id(room: World) -> None:
+    first = await room.control.execute(start(room))
+    second = await room.control.execute(start(room, allows_parallel=True))
+
+    stopped = await room.control.execute(stop(room, recording_id=second.recording.id))
+
+    assert stopped == (second.recording.id,)
+    with pytest.raises(RecordingNotFound):
+        await room.control.execute(stop(room, recording_id=RecordingId("nobody's")))
+    assert await room.control.execute(stop(room)) == (first.recording.id,)

@@ -22,7 +22,7 @@ from tests.unit.recording.doubles import (
 
 from tapeline.domain.error import RecordingNotFound
 from tapeline.domain.id import RecordingId
-from tapeline.domain.recording import Health, HealthNote, RecordingState
+from tapeline.domain.recording import Health, HealthNote, RecordingEnd, RecordingState
 from tapeline.recording import Finaliser, recover
 from tapeline.state import SqlStore
 from tapeline.storage import LocalStore
@@ -92,7 +92,12 @@ async def test_a_finished_recording_is_complete_at_its_key_and_told(place: Place
     assert place.files == ALL_FILES
     assert not place.spool.exists()
     assert [event.recording for event in place.told.events] == [done]
-    assert place.told.events[0].link == "http://node/rec-1"
+    (told,) = place.told.events
+    assert told.link == "http://node/rec-1"
+    assert told.call is not None
+    assert told.conference is not None
+    assert (told.call.id, told.conference.id) == ("call-1", "conf-1")
+    assert done.end_reason is RecordingEnd.COMMAND
     assert place.tools.repaired == []
 
 
@@ -211,6 +216,8 @@ async def test_a_crashed_recording_is_recovered_and_says_so(place: Place) -> Non
     assert event.recording.state is RecordingState.COMPLETED
     assert event.recording.health_words == "recovered"
     assert event.recording.ended_at_ms == 5100
+    assert event.recording.end_reason is RecordingEnd.NODE_LOST
+    assert event.call is not None
 
 
 async def test_one_whose_commit_alone_was_missing_is_complete_and_not_recovered(

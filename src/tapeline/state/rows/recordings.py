@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from tapeline.domain.command import RecordingFilter
 from tapeline.domain.id import AccountId, CallId, ConferenceId, EpochMs, NodeId, RecordingId
-from tapeline.domain.recording import Recording, RecordingState, TargetKind
+from tapeline.domain.recording import Recording, RecordingEnd, RecordingState, TargetKind
 from tapeline.state.codec import (
     decode_health,
     decode_options,
@@ -129,6 +129,7 @@ def _values(recording: Recording) -> Values:
         "state": recording.state.value,
         "health": encode_health(recording.health),
         "reason": recording.reason,
+        "end_reason": recording.end_reason,
         "started_at_ms": recording.started_at_ms,
         "ended_at_ms": recording.ended_at_ms,
         "sample_count": recording.sample_count,
@@ -157,6 +158,7 @@ def _recording(row: sa.Row[Any]) -> Recording:
         state=RecordingState(row.state),
         health=decode_health(row.health),
         reason=row.reason,
+        end_reason=None if row.end_reason is None else RecordingEnd(row.end_reason),
         started_at_ms=EpochMs(row.started_at_ms),
         ended_at_ms=row.ended_at_ms,
         sample_count=row.sample_count,

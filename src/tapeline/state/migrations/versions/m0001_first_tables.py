@@ -200,6 +200,7 @@ def _recordings() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("health", sa.JSON(), nullable=False),
         sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("end_reason", sa.String(), nullable=True),
         sa.Column("started_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("ended_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("sample_count", sa.BigInteger(), nullable=False),

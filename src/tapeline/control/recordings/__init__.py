@@ -1,0 +1,40 @@
+"""Use cases about recordings while they run, and afterwards as rows and files."""
+
+from tapeline.control.recordings.finish import finish_put_off, note_finished, wait_until_ended
+from tapeline.control.recordings.kept import (
+    delete_recording,
+    delete_recordings,
+    get_recording,
+    list_recordings,
+)
+from tapeline.control.recordings.pause import pause_call_recording, pause_conference_recording
+from tapeline.control.recordings.start import (
+    note_armed,
+    start_call_recording,
+    start_conference_recording,
+)
+from tapeline.control.recordings.stop import (
+    stop_all,
+    stop_call_recording,
+    stop_conference_recording,
+    stop_recording,
+)
+
+__all__ = [
+    "delete_recording",
+    "delete_recordings",
+    "finish_put_off",
+    "get_recording",
+    "list_recordings",
+    "note_armed",
+    "note_finished",
+    "pause_call_recording",
+    "pause_conference_recording",
+    "start_call_recording",
+    "start_conference_recording",
+    "stop_all",
+    "stop_call_recording",
+    "stop_conference_recording",
+    "stop_recording",
+    "wait_until_ended",
+]
