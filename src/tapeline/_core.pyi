@@ -91,8 +91,11 @@ class Core:
         headers: Sequence[tuple[str, str]],
         ring_limit_ms: int,
     ) -> tuple[int, int]:
-        """(command id, leg handle); done when the INVITE is on its way. Raises ValueError for
-        something that is no `sip:` URI.
+        """(command id, leg handle); done when the INVITE is on its way, or when the host cannot
+        be found: then `call_ended(unreachable)` follows. `headers` are named `X-…`.
+
+        Raises ValueError for something that is no `sip:` URI over UDP, for another header, and for
+        control characters anywhere.
         """
 
     def play(self, *, path: str, leg: int | None, room: int | None, loops: int) -> tuple[int, int]:

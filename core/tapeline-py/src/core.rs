@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tapeline_core::boundary::command::{Access, Network, RoomCommand, SipCommand};
 use tapeline_core::boundary::core::{Core as Running, CoreConfig};
+use tapeline_core::boundary::dial::Dial;
 use tapeline_core::boundary::handle::{LegHandle, RecorderHandle, RoomHandle};
 use tapeline_core::record::spec::{Format, RecordingSpec, Target};
 
@@ -112,6 +113,24 @@ impl Core {
 
     fn hang_up(&self, leg: u64) -> PyResult<u64> {
         self.sip(SipCommand::HangUp { leg: LegHandle::from_u64(leg) })
+    }
+
+    #[pyo3(signature = (*, uri, caller, caller_name, headers, ring_limit_ms))]
+    fn dial(
+        &self,
+        uri: &str,
+        caller: &str,
+        caller_name: &str,
+        headers: Vec<(String, String)>,
+        ring_limit_ms: u64,
+    ) -> PyResult<(u64, u64)> {
+        let ring_limit = Duration::from_millis(ring_limit_ms);
+        let call = Dial::new(uri, caller, caller_name, headers, ring_limit)
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        self.guarded(|| {
+            let (command, leg) = self.running.dial(call).map_err(refused)?;
+            Ok((command, leg.to_u64()))
+        })
     }
 
     fn create_room(&self, rate_hz: u32) -> PyResult<(u64, u64)> {

@@ -23,6 +23,9 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<PyEvent<'_>> {
             event!(py, "command_failed", command = command, reason = &*reason)
         }
         Event::CallArrived(call) => return call_arrived(py, *call),
+        Event::CallRinging { leg, sip_status } => {
+            event!(py, "call_ringing", leg = leg.to_u64(), sip_status = sip_status)
+        }
         Event::CallAnswered { leg } => event!(py, "call_answered", leg = leg.to_u64()),
         Event::CallEnded { leg, by, sip_status } => {
             event!(py, "call_ended", leg = leg.to_u64(), by = by.as_str(), sip_status = sip_status)

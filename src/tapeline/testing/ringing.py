@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from tapeline.testing.call import (
     BUSY_HERE,
     OK,
+    REQUEST_TERMINATED,
     Call,
     CallRejected,
     build_response,
@@ -100,13 +101,27 @@ class IncomingCall:
     ) -> None:
         self.invite = invite
         self.source = source
-        self.is_cancelled = False
+        self._cancelled = asyncio.Event()
         self._accept = accept
         self._refuse = refuse
 
     async def answer(self, *, play: Source | None = SILENT) -> Call:
         """200 with our SDP, repeated until the ACK is here. Raises CallTimeout, CallOver."""
         return await self._accept(play)
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    async def cancelled(self, timeout_s: float = PATIENCE_S) -> None:
+        """Waits until the caller has given up. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            await self._cancelled.wait()
+
+    def cancel(self) -> None:
+        """The caller's CANCEL came: 487."""
+        self._cancelled.set()
+        self.reject(REQUEST_TERMINATED, "Request Terminated")
 
     def reject(self, status: int = BUSY_HERE, reason: str = "Busy Here") -> None:
         self._refuse(status, reason)

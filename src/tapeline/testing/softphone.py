@@ -17,7 +17,6 @@ from typing import Self
 from tapeline.testing.call import (
     BUSY_HERE,
     OK,
-    REQUEST_TERMINATED,
     Call,
     CallOver,
     CallRejected,
@@ -289,8 +288,7 @@ class Softphone:
     def _cancelled(self, request: SipRequest, source: Address) -> None:
         self.sip.respond(request, build_response(request, OK, "OK"), source)
         if incoming := self._ringing.get(request.call_id):
-            incoming.is_cancelled = True
-            incoming.reject(REQUEST_TERMINATED, "Request Terminated")
+            incoming.cancel()
 
     async def _accept(self, incoming: IncomingCall, tag: str, play: Source | None) -> Call:
         invite = incoming.invite

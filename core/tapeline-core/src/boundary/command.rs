@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::boundary::dial::Dial;
 use crate::boundary::handle::{LegHandle, RecorderHandle, RoomHandle};
 use crate::record::spec::RecordingSpec;
 
@@ -17,7 +18,10 @@ pub enum SipCommand {
     Answer { leg: LegHandle },
     /// A final response of 300 to 699; the leg is gone afterwards.
     Reject { leg: LegHandle, status: u16, reason: String },
-    /// BYE when answered, the fitting final response before.
+    /// INVITE with our offer. Done when it is on its way; a host that cannot be found ends the leg
+    /// instead. Its handle was allocated by the caller and is released when the command fails.
+    Dial { leg: LegHandle, call: Box<Dial> },
+    /// BYE when answered; before, the fitting final response, or CANCEL when we dialled.
     HangUp { leg: LegHandle },
     /// Who may call without digest, and how fast.
     SetAccess { access: Access },

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::boundary::command::{Access, CommandId, RoomCommand, SipCommand, StartRecording};
 use crate::boundary::counters::{Counters, LegStats};
+use crate::boundary::dial::Dial;
 use crate::boundary::event::Event;
 use crate::boundary::handle::{LegHandle, RecorderHandle, RoomHandle, SlotAllocator};
 use crate::boundary::ledger::{Gone, Ledger, Pending};
@@ -168,6 +169,19 @@ impl Core {
         let id = self.next_id()?;
         self.sip.send(id, command).map_err(|_| Refused::Busy("SIP"))?;
         Ok(id)
+    }
+
+    /// Calls somebody; the handle is good from the first event on.
+    pub fn dial(&self, call: Dial) -> Result<(CommandId, LegHandle), Refused> {
+        let id = self.next_id()?;
+        let leg: LegHandle = self.legs.allocate().ok_or(Refused::Full("legs"))?;
+        match self.sip.send(id, SipCommand::Dial { leg, call: Box::new(call) }) {
+            Ok(()) => Ok((id, leg)),
+            Err(_) => {
+                self.legs.release(leg.0);
+                Err(Refused::Busy("SIP"))
+            }
+        }
     }
 
     /// Hands a command about a room or a participant to the media thread.

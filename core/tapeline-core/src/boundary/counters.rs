@@ -29,6 +29,8 @@ counters! {
     sip_rate_limited,
     sip_refused_source,
     calls_arrived,
+    /// INVITEs of ours.
+    calls_dialled,
     calls_answered,
     calls_ended,
     /// The supervisor rebuilt the SIP thread.

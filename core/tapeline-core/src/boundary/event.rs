@@ -16,10 +16,12 @@ pub enum EndedBy {
     Command,
     /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4: 64*T1).
     NoAck,
-    /// The far end did not answer our request, or its transport is gone.
+    /// The far end did not answer our request, cannot be found, or its transport is gone.
     Unreachable,
-    /// It rang for as long as a call may; we sent 480.
+    /// It rang for as long as a call may; we sent 480, or CANCEL when we dialled.
     Unanswered,
+    /// The far end answered our INVITE with a final response that is no 2xx.
+    Rejected,
     /// A fault inside the core; counted as a caught panic too.
     Fault,
 }
@@ -33,6 +35,7 @@ impl EndedBy {
             Self::NoAck => "no_ack",
             Self::Unreachable => "unreachable",
             Self::Unanswered => "unanswered",
+            Self::Rejected => "rejected",
             Self::Fault => "fault",
         }
     }
@@ -105,6 +108,11 @@ pub enum Event {
         reason: Cow<'static, str>,
     },
     CallArrived(Box<CallArrived>),
+    /// The far end of a call of ours sent 180 or 183; a repetition is not told.
+    CallRinging {
+        leg: LegHandle,
+        sip_status: u16,
+    },
     CallAnswered {
         leg: LegHandle,
     },

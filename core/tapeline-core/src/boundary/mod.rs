@@ -3,6 +3,7 @@
 pub mod command;
 pub mod core;
 pub mod counters;
+pub mod dial;
 pub mod event;
 pub mod handle;
 mod ledger;

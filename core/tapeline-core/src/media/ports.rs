@@ -23,6 +23,20 @@ pub struct PortPair {
     pub port: u16,
 }
 
+/// Datagrams thrown away at most: what the kernel keeps for a socket and more.
+const MAX_EARLY: u32 = 4_096;
+
+impl PortPair {
+    /// Throws away what came before anybody listened: the far end of a call of ours may send from
+    /// the offer on, and it would be heard late and all at once.
+    pub fn discard_early(&self) {
+        for socket in [&self.rtp, &self.rtcp] {
+            let mut rest = 0..MAX_EARLY;
+            while rest.next().is_some() && socket.recv_from(&mut []).is_ok() {}
+        }
+    }
+}
+
 /// No free pair was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortsExhausted {
@@ -98,6 +112,23 @@ mod tests {
     use super::*;
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn what_came_early_is_not_heard() {
+        let pool = PortPool::new(LOOPBACK, 41_480..=41_499).unwrap();
+        let pair = pool.bind_pair().unwrap();
+        let far_end = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for port in [pair.port, pair.port, pair.port + 1] {
+            far_end.send_to(b"early", ("127.0.0.1", port)).unwrap();
+        }
+
+        pair.discard_early();
+        far_end.send_to(b"now", ("127.0.0.1", pair.port)).unwrap();
+
+        let mut buffer = [0; 16];
+        assert_eq!(pair.rtp.recv(&mut buffer).unwrap(), 3);
+        assert!(pair.rtp.recv(&mut buffer).is_err() && pair.rtcp.recv(&mut buffer).is_err());
+    }
 
     #[test]
     fn a_pair_is_even_and_odd_and_non_blocking() {

@@ -31,6 +31,10 @@ pub struct Limits {
     pub rate_in_all: u32,
     /// A call that nobody answered is ended with 480 after it.
     pub ring_max: Duration,
+    /// Longest time to find the address of a host that a call of ours names.
+    pub lookup: Duration,
+    /// RFC 3261 §17.1.1.1, the estimate of a round trip that all its timers are made of.
+    pub t1: Duration,
     /// How long [`stop`](crate::sip::SipHandle::stop) waits for answers to its BYEs.
     pub stop_grace: Duration,
 }
@@ -41,7 +45,16 @@ impl Default for Limits {
             dialogs: 4_096,
             rate_in_all: 2_000,
             ring_max: Duration::from_secs(180),
+            lookup: Duration::from_secs(5),
+            t1: Duration::from_millis(500),
             stop_grace: Duration::from_secs(2),
         }
+    }
+}
+
+impl Limits {
+    /// rsipstack gives up waiting for an ACK after 64*T1; should it not, we do.
+    pub(super) fn ack_limit(&self) -> Duration {
+        self.t1 * 64 + Duration::from_secs(5)
     }
 }

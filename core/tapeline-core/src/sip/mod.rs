@@ -5,7 +5,9 @@
 //! repairs or refuses it, rsipstack finds its transaction, [`dialog`] answers it. Nothing waits
 //! between the socket and the dialog, so there is no queue an attacker could fill.
 //!
-//! UDP only: stream transports join in [`transport`], callers of our own in [`dialog`].
+//! A call of ours goes the other way: [`dialog`] sends its INVITE and keeps that transaction itself.
+//!
+//! UDP only: stream transports join in [`transport`].
 
 mod config;
 mod dialog;

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rsipstack::EndpointBuilder;
-use rsipstack::sip::{Header, HeadersExt, Method, Request, SipMessage, StatusCode};
+use rsipstack::sip::{Header, HeadersExt, Method, Request, Response, SipMessage, StatusCode};
 use rsipstack::transaction::TransactionReceiver;
-use rsipstack::transaction::endpoint::EndpointInnerRef;
-use rsipstack::transaction::key::TransactionKey;
+use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
+use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::Notify;
 
@@ -23,8 +23,8 @@ use crate::boundary::handle::{LegHandle, SlotAllocator};
 use crate::boundary::sink::EventSink;
 use crate::media::command::{MediaCommand, MediaHandle};
 use crate::sip::config::SipConfig;
-use crate::sip::dialog::{DialogKey, Incoming, Input, LegRecord, Phase, arrive, refuse};
-use crate::sip::dialog::{allow, retry_after};
+use crate::sip::dialog::{DialogKey, Incoming, Input, Invitation, LegRecord, Phase};
+use crate::sip::dialog::{allow, arrive, dial, refuse, retry_after};
 use crate::sip::gate::Gate;
 use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
@@ -41,14 +41,18 @@ pub(super) struct Stack {
     pub stats: LegStatsTable,
     pub endpoint: EndpointInnerRef,
     pub gate: RefCell<Gate>,
+    /// What we send from; fixed before the first command.
+    pub listeners: RefCell<Vec<Rc<Listener>>>,
     arrivals: RefCell<TransactionReceiver>,
     tags: TagMaker,
     random: RandomState,
     drawn: Cell<u64>,
     legs: RefCell<HashMap<LegHandle, Rc<LegRecord>>>,
     dialogs: RefCell<HashMap<DialogKey, Rc<LegRecord>>>,
+    /// INVITEs of ours that may still be answered.
+    invitations: RefCell<HashMap<TransactionKey, Rc<Invitation>>>,
     merge_keys: RefCell<HashSet<(String, String, u32)>>,
-    /// Live dialogs per Call-ID.
+    /// Live dialogs and INVITEs of ours per Call-ID.
     call_ids: RefCell<HashMap<String, u32>>,
     /// Legs the media thread could not be told to drop yet.
     unremoved: RefCell<Vec<LegHandle>>,
@@ -107,7 +111,10 @@ impl Stack {
         slots: Arc<SlotAllocator>,
         stats: LegStatsTable,
     ) -> Result<Self, String> {
-        let endpoint = EndpointBuilder::new().with_user_agent(&config.user_agent).build();
+        let t1 = config.limits.t1;
+        let timers = EndpointOption { t1, t1x64: t1 * 64, ..EndpointOption::default() };
+        let mut builder = EndpointBuilder::new();
+        let endpoint = builder.with_user_agent(&config.user_agent).with_option(timers).build();
         let arrivals = endpoint.incoming_transactions().map_err(|error| error.to_string())?;
         let gate = Gate::new(config.access.clone(), config.limits.rate_in_all, Instant::now());
         Ok(Self {
@@ -119,12 +126,14 @@ impl Stack {
             stats,
             endpoint: endpoint.inner,
             gate: RefCell::new(gate),
+            listeners: RefCell::default(),
             arrivals: RefCell::new(arrivals),
             tags: TagMaker::default(),
             random: RandomState::new(),
             drawn: Cell::new(0),
             legs: RefCell::default(),
             dialogs: RefCell::default(),
+            invitations: RefCell::default(),
             merge_keys: RefCell::default(),
             call_ids: RefCell::default(),
             unremoved: RefCell::default(),
@@ -153,15 +162,22 @@ impl Stack {
         Closing(self.clone())
     }
 
-    /// No leg, and no BYE that waits for an answer.
+    /// No leg, no INVITE to cancel, and nothing of ours that waits for an answer.
     pub fn is_quiet(&self) -> bool {
-        self.legs.borrow().is_empty() && self.closing.get() == 0
+        self.legs.borrow().is_empty()
+            && self.closing.get() == 0
+            && !self.invitations.borrow().values().any(|invitation| invitation.is_leaving())
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.legs.borrow().len() >= self.config.limits.dialogs
     }
 
     // ---- commands
 
-    pub fn on_command(&self, id: CommandId, command: SipCommand) {
+    pub fn on_command(self: &Rc<Self>, id: CommandId, command: SipCommand) {
         let leg = match &command {
+            SipCommand::Dial { leg, call } => return dial(self, id, *leg, call),
             SipCommand::SetAccess { access } => {
                 self.gate.borrow_mut().set_access(access.clone());
                 return self.done(id);
@@ -235,9 +251,13 @@ impl Stack {
                 }
                 listener.send(&reply, source);
             }
-            Admission::Response(response) => {
-                self.to_transaction(listener, source, SipMessage::Response(response)).await;
-            }
+            Admission::Response(response) => match self.invitation_of(&response) {
+                Some(ours) => ours.on_response(self, listener, response, source).await,
+                None => {
+                    let message = SipMessage::Response(response);
+                    self.to_transaction(listener, source, message).await;
+                }
+            },
             Admission::Request { request, key, head } => {
                 let status = match self.judge(&request, &key, source, is_known) {
                     Verdict::Drop => return,
@@ -276,7 +296,7 @@ impl Stack {
             let is_invite = request.method == Method::Invite;
             return if is_invite { Verdict::Refuse(403) } else { Verdict::Drop };
         }
-        let is_full = !gate.takes_calls() || self.legs.borrow().len() >= self.config.limits.dialogs;
+        let is_full = !gate.takes_calls() || self.is_full();
         match request.method {
             Method::Invite if is_new && is_full => Verdict::Refuse(503),
             // rsipstack's own 481 has no To tag.
@@ -368,10 +388,50 @@ impl Stack {
     }
 
     pub fn insert(&self, record: Rc<LegRecord>) {
-        *self.call_ids.borrow_mut().entry(record.key.call_id.clone()).or_default() += 1;
-        self.merge_keys.borrow_mut().insert(record.merge_key.clone());
-        self.dialogs.borrow_mut().insert(record.key.clone(), record.clone());
+        let key = record.key.borrow().clone();
+        self.count_call(&key.call_id);
+        self.merge_keys.borrow_mut().extend(record.merge_key.clone());
+        self.dialogs.borrow_mut().insert(key, record.clone());
         self.legs.borrow_mut().insert(record.leg, record);
+    }
+
+    /// A call of ours was answered by a peer of this tag.
+    pub fn name_peer(&self, record: &Rc<LegRecord>, remote_tag: String) {
+        let mut key = record.key.borrow_mut();
+        let mut dialogs = self.dialogs.borrow_mut();
+        dialogs.remove(&key);
+        key.remote_tag = remote_tag;
+        dialogs.insert(key.clone(), record.clone());
+    }
+
+    pub fn insert_invitation(&self, invitation: Rc<Invitation>) {
+        self.count_call(&invitation.call_id);
+        self.invitations.borrow_mut().insert(invitation.key.clone(), invitation);
+    }
+
+    pub fn remove_invitation(&self, invitation: &Invitation) {
+        if self.invitations.borrow_mut().remove(&invitation.key).is_some() {
+            self.forget_call(&invitation.call_id);
+        }
+    }
+
+    fn invitation_of(&self, response: &Response) -> Option<Rc<Invitation>> {
+        let key = TransactionKey::from_response(response, TransactionRole::Client).ok()?;
+        self.invitations.borrow().get(&key).cloned()
+    }
+
+    fn count_call(&self, call_id: &str) {
+        *self.call_ids.borrow_mut().entry(call_id.to_owned()).or_default() += 1;
+    }
+
+    fn forget_call(&self, call_id: &str) {
+        let mut call_ids = self.call_ids.borrow_mut();
+        if let Some(count) = call_ids.get_mut(call_id) {
+            *count -= 1;
+            if *count == 0 {
+                call_ids.remove(call_id);
+            }
+        }
     }
 
     /// Takes a leg out of every table and reports it; once per leg.
@@ -380,19 +440,19 @@ impl Stack {
         match record.phase.replace(Phase::Ended) {
             Phase::Ended => return,
             Phase::Answered => self.gate.borrow_mut().acknowledged(),
-            Phase::Ringing | Phase::Confirmed => {}
+            Phase::Calling | Phase::Ringing | Phase::Confirmed => {}
         }
         self.legs.borrow_mut().remove(&leg);
-        self.dialogs.borrow_mut().remove(&record.key);
-        self.merge_keys.borrow_mut().remove(&record.merge_key);
-        let mut call_ids = self.call_ids.borrow_mut();
-        if let Some(count) = call_ids.get_mut(&record.key.call_id) {
-            *count -= 1;
-            if *count == 0 {
-                call_ids.remove(&record.key.call_id);
-            }
+        let key = record.key.borrow();
+        self.dialogs.borrow_mut().remove(&key);
+        if let Some(merge_key) = &record.merge_key {
+            self.merge_keys.borrow_mut().remove(merge_key);
         }
-        drop(call_ids);
+        self.forget_call(&key.call_id);
+        let invitation = record.invitation.take();
+        if let Some(invitation) = invitation {
+            invitation.leave();
+        }
         self.stats.remove(leg);
         Counters::add(&self.counters.calls_ended, 1);
         self.events.send(Event::CallEnded { leg, by, sip_status });

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -32,6 +33,9 @@ use crate::sip::transport::{Listener, MAX_DATAGRAM};
 
 /// Between two attempts after a failure, so that a lasting one costs no core.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Host names looked up at once; more wait, within their own limit.
+const LOOKUPS: usize = 32;
 
 /// All that the thread owns.
 pub(super) struct Parts {
@@ -62,10 +66,14 @@ pub(super) fn run(parts: Parts) {
         );
         let outcome = stack.and_then(|stack| {
             let stack = Rc::new(stack);
+            let runtime = runtime().map_err(|error| error.to_string())?;
             let turn = catch_unwind(AssertUnwindSafe(|| {
-                turn(&stack, &sockets, &mut commands, &stop).map_err(|error| error.to_string())
+                let turn = turn(&stack, &runtime, &sockets, &mut commands, &stop);
+                turn.map_err(|error| error.to_string())
             }));
             stack.drop_legs(EndedBy::Fault);
+            // A name server may be silent for longer than a stop may take.
+            runtime.shutdown_background();
             turn.unwrap_or_else(|_| {
                 Counters::add(&counters.caught_panics, 1);
                 Err("it panicked".into())
@@ -81,21 +89,26 @@ pub(super) fn run(parts: Parts) {
     }
 }
 
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().max_blocking_threads(LOOKUPS).build()
+}
+
 /// One incarnation, to its orderly end.
 fn turn(
     stack: &Rc<Stack>,
+    runtime: &Runtime,
     sockets: &[UdpSocket],
     commands: &mut mpsc::Receiver<(CommandId, SipCommand)>,
     stop: &CancellationToken,
 ) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = LocalSet::new();
-    tasks.block_on(&runtime, async {
+    tasks.block_on(runtime, async {
         for socket in sockets {
             let advertised = stack.config.advertised;
             let socket = socket.try_clone()?;
             let listener = Listener::new(socket, advertised, stack.counters.clone()).await?;
             let (stack, listener) = (stack.clone(), Rc::new(listener));
+            stack.listeners.borrow_mut().push(listener.clone());
             spawn(async move {
                 let work = || receive(stack.clone(), listener.clone());
                 keep_running(&stack, "a receive loop", work).await;
@@ -153,7 +166,7 @@ async fn receive(stack: Rc<Stack>, listener: Rc<Listener>) {
 
 /// Commands, until the thread is told to stop or nobody can send any more.
 async fn obey(
-    stack: &Stack,
+    stack: &Rc<Stack>,
     commands: &mut mpsc::Receiver<(CommandId, SipCommand)>,
     stop: &CancellationToken,
 ) {
@@ -281,7 +294,7 @@ mod tests {
     #[test]
     fn a_panic_in_one_leg_ends_that_leg_and_tells_its_peer() {
         let (stack, events, mut media) = stack();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = runtime().unwrap();
         LocalSet::new().block_on(&runtime, async {
             let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
             let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
@@ -322,7 +335,7 @@ mod tests {
     #[test]
     fn a_full_media_ring_delays_the_slot_not_the_end() {
         let (stack, events, mut media) = stack();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = runtime().unwrap();
         LocalSet::new().block_on(&runtime, async {
             let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
             let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
@@ -350,7 +363,7 @@ mod tests {
     #[test]
     fn work_that_panics_is_started_again() {
         let (stack, _events, _media) = stack();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime();
         let runs = std::cell::Cell::new(0);
         let again = tokio::sync::Notify::new();
         LocalSet::new().block_on(&runtime.unwrap(), async {

@@ -3,6 +3,8 @@
 #![allow(dead_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+pub mod far_end;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tapeline_core::boundary::command::{Access, Network, SipCommand};
 use tapeline_core::boundary::counters::Counters;
+use tapeline_core::boundary::dial::Dial;
 use tapeline_core::boundary::event::{CallArrived, EndedBy, Event};
 use tapeline_core::boundary::handle::{LegHandle, SlotAllocator};
 use tapeline_core::boundary::sink::{EventQueue, event_path};
@@ -145,6 +148,29 @@ impl Node {
         })
     }
 
+    /// Dials `uri` and waits until the INVITE is on its way.
+    pub fn dial(&mut self, uri: &str) -> LegHandle {
+        self.dial_as(call(uri)).unwrap()
+    }
+
+    pub fn dial_as(&mut self, call: Dial) -> Result<LegHandle, String> {
+        let leg = self.slots.allocate().unwrap();
+        self.command(SipCommand::Dial { leg, call: Box::new(call) }).map(|()| leg)
+    }
+
+    pub fn ringing(&mut self, leg: LegHandle) -> u16 {
+        self.event(|event| match event {
+            Event::CallRinging { leg: rings, sip_status } if *rings == leg => Some(*sip_status),
+            _ => None,
+        })
+    }
+
+    pub fn answered(&mut self, leg: LegHandle) {
+        self.event(|event| {
+            matches!(event, Event::CallAnswered { leg: answered } if *answered == leg).then_some(())
+        });
+    }
+
     pub fn media(&mut self) -> MediaCommand {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -183,6 +209,10 @@ impl Node {
         assert!(matches!(self.media(), MediaCommand::AddLeg(setup) if setup.leg == leg));
         leg
     }
+}
+
+pub fn call(uri: &str) -> Dial {
+    Dial::new(uri, "4711", "", vec![], Duration::from_secs(60)).unwrap()
 }
 
 /// What came from the node.

@@ -22,7 +22,7 @@ use crate::sip::transport::Listener;
 use crate::sip::wire::{display_name, tag, uri_of, user_of};
 
 /// Commands and requests that wait for one leg; beyond it they are refused.
-const MAILBOX: usize = 64;
+pub(super) const MAILBOX: usize = 64;
 const MAX_EXTRA_HEADERS: usize = 32;
 /// Characters kept of a header value in an event.
 const MAX_VALUE: usize = 1_024;
@@ -62,13 +62,14 @@ pub(crate) async fn arrive(
     let (call_id, remote_tag, _) = merge_key.clone();
     let record = Rc::new(LegRecord {
         leg,
-        key: DialogKey { call_id, local_tag, remote_tag },
-        merge_key,
+        key: RefCell::new(DialogKey { call_id, local_tag, remote_tag }),
+        merge_key: Some(merge_key),
         mailbox,
         phase: Cell::new(Phase::Ringing),
         has_media: Cell::new(false),
         peer: RefCell::new(peer),
         invite: RefCell::new(Some(invite.original.clone())),
+        invitation: RefCell::default(),
     });
     stack.insert(record.clone());
     if let Err(error) = invite.send_trying().await {
@@ -76,7 +77,7 @@ pub(crate) async fn arrive(
     }
     Counters::add(&stack.counters.calls_arrived, 1);
     stack.events.send(Event::CallArrived(Box::new(arrived(leg, source, &invite.original))));
-    run(Leg::new(stack.clone(), record, inputs, invite, offered));
+    run(Leg::arrived(stack.clone(), record, inputs, invite, offered));
 }
 
 /// Reads the offer; an INVITE without one gets ours in the 200.

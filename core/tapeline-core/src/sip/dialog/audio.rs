@@ -32,6 +32,7 @@ impl Leg {
 
     fn add_media(&mut self, pair: PortPair, agreement: Agreement) -> Result<(), String> {
         let leg = self.record.leg;
+        pair.discard_early();
         let stats = Arc::new(LegStats::default());
         let setup = LegSetup {
             leg,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::boundary::event::EndedBy;
 use crate::media::command::{Agreement, Direction};
 use crate::sdp::{self, RemoteDescription, SdpError};
-use crate::sip::dialog::leg::{ACK_LIMIT, Incoming, Leg, Next};
+use crate::sip::dialog::leg::{Incoming, Leg, Next};
 use crate::sip::dialog::peer::sequence;
 use crate::sip::dialog::record::Phase;
 use crate::sip::dialog::response::{allow, incompatible_media, refuse, sdp_type};
@@ -76,7 +76,7 @@ impl Leg {
             log::debug!("response not sent: {error}");
         }
         self.invite = Some(transaction);
-        self.deadline = Some(Instant::now() + ACK_LIMIT);
+        self.deadline = Some(Instant::now() + self.stack.config.limits.ack_limit());
     }
 
     async fn on_update(&mut self, mut transaction: Transaction) {

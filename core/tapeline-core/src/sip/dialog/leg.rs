@@ -2,17 +2,19 @@
 //!
 //! ```text
 //! Ringing ──200──▶ Answered ──ACK──▶ Confirmed ──BYE either way──▶ Ended
-//!    │                │ 64*T1: BYE                                   ▲
+//!    │                │ 64*T1: BYE        ▲                          ▲
 //!    └── CANCEL 487, final response, ring maximum 480, BYE ──────────┘
+//!                                         │                          │
+//! Calling ──200 with an answer────────────┘                          │
+//!    └── CANCEL, refusal, silence (`calling`) ───────────────────────┘
 //! ```
 //!
-//! It owns the INVITE transaction until its ACK; rsipstack retransmits only while `receive` is
+//! It owns the transaction of a caller's INVITE until its ACK; rsipstack retransmits only while `receive` is
 //! polled. `receive` may be dropped by `select!`: over our sockets every send is immediate
 //! (`transport::udp`), so it is only ever suspended where it waits for the next event.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 
 use rsipstack::sip::{Method, Request, SipMessage, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
@@ -27,13 +29,11 @@ use crate::media::ports::PortPair;
 use crate::sdp::LocalDescription;
 use crate::sip::dialog::arrival::Offered;
 use crate::sip::dialog::bye::send_bye;
+use crate::sip::dialog::invitation::Progress;
 use crate::sip::dialog::record::{LegRecord, Phase};
 use crate::sip::dialog::response::{linger, refuse, retry_after, sdp_type, status_with};
 use crate::sip::stack::{Stack, spawn_leg};
 use crate::sip::transport::Listener;
-
-/// rsipstack gives up waiting for an ACK after 64*T1 = 32 s; should it not, we do.
-pub(super) const ACK_LIMIT: Duration = Duration::from_secs(37);
 
 /// A request inside a dialog.
 pub(crate) struct Incoming {
@@ -46,6 +46,8 @@ pub(crate) struct Incoming {
 pub(crate) enum Input {
     Command(CommandId, SipCommand),
     Request(Box<Incoming>),
+    /// Of the INVITE that called the far end.
+    Progress(Progress),
     /// The SIP thread stops.
     Stop,
     #[cfg(test)]
@@ -62,13 +64,15 @@ pub(super) enum Next {
 pub(super) struct Leg {
     pub stack: Rc<Stack>,
     pub record: Rc<LegRecord>,
-    inputs: mpsc::Receiver<Input>,
+    pub inputs: mpsc::Receiver<Input>,
     /// The INVITE or re-INVITE whose ACK is due.
     pub invite: Option<Transaction>,
     /// The 200 to `invite` carried our offer: the ACK must bring the answer.
     pub answer_is_due: bool,
     pub offered: Option<Offered>,
     pub local: Option<LocalDescription>,
+    /// The last provisional status that was reported.
+    pub rung: Option<u16>,
     /// Bound, not yet the media thread's: we wait for the answer to our offer.
     pub sockets: Option<PortPair>,
     pub agreement: Option<Agreement>,
@@ -84,7 +88,7 @@ pub(super) fn run(leg: Leg) {
 }
 
 impl Leg {
-    pub(super) fn new(
+    pub(super) fn arrived(
         stack: Rc<Stack>,
         record: Rc<LegRecord>,
         inputs: mpsc::Receiver<Input>,
@@ -92,22 +96,35 @@ impl Leg {
         offered: Option<Offered>,
     ) -> Self {
         let deadline = Some(Instant::now() + stack.config.limits.ring_max);
+        let mut leg = Self::new(stack, record, inputs);
+        leg.invite = Some(invite);
+        leg.offered = offered;
+        leg.deadline = deadline;
+        leg
+    }
+
+    pub(super) fn new(
+        stack: Rc<Stack>,
+        record: Rc<LegRecord>,
+        inputs: mpsc::Receiver<Input>,
+    ) -> Self {
         Self {
             stack,
             record,
             inputs,
-            invite: Some(invite),
+            invite: None,
             answer_is_due: false,
-            offered,
+            offered: None,
             local: None,
+            rung: None,
             sockets: None,
             agreement: None,
-            deadline,
+            deadline: None,
             hangs_up_after_ack: false,
         }
     }
 
-    async fn live(mut self) {
+    pub(super) async fn live(mut self) {
         loop {
             let deadline = self.deadline;
             let next = tokio::select! {
@@ -122,10 +139,11 @@ impl Leg {
         }
     }
 
-    async fn on_input(&mut self, input: Input) -> Next {
+    pub(super) async fn on_input(&mut self, input: Input) -> Next {
         match input {
             Input::Command(id, command) => self.on_command(id, command).await,
             Input::Request(incoming) => self.on_request(*incoming).await,
+            Input::Progress(progress) => self.on_progress(progress).await,
             Input::Stop => self.on_stop().await,
             #[cfg(test)]
             Input::Panic => panic!("asked to"),
@@ -156,12 +174,14 @@ impl Leg {
                 let status = StatusCode::TemporarilyUnavailable;
                 self.finish_ringing(status, EndedBy::Unanswered).await
             }
+            Phase::Calling => self.on_ring_limit(),
             _ => self.on_no_ack().await,
         }
     }
 
     async fn on_command(&mut self, id: CommandId, command: SipCommand) -> Next {
         match (self.record.phase.get(), command) {
+            (Phase::Calling, command) => self.on_command_calling(id, &command),
             (Phase::Ringing, SipCommand::Ring { .. }) => {
                 self.reply(StatusCode::Ringing, None).await;
                 self.stack.done(id);
@@ -206,6 +226,7 @@ impl Leg {
             Phase::Ringing => {
                 self.finish_ringing(StatusCode::ServiceUnavailable, EndedBy::Command).await
             }
+            Phase::Calling => self.cancel(),
             // There is no time left to wait for the ACK.
             _ => self.hang_up(EndedBy::Command, 200).await,
         }
@@ -229,7 +250,7 @@ impl Leg {
         self.reply(StatusCode::OK, Some(body)).await;
         self.record.phase.set(Phase::Answered);
         self.record.invite.take();
-        self.deadline = Some(Instant::now() + ACK_LIMIT);
+        self.deadline = Some(Instant::now() + stack.config.limits.ack_limit());
         stack.gate.borrow_mut().answered();
         Counters::add(&stack.counters.calls_answered, 1);
         stack.events.send(Event::CallAnswered { leg: self.record.leg });
@@ -327,7 +348,7 @@ async fn drive(invite: &mut Option<Transaction>) -> Option<SipMessage> {
     }
 }
 
-async fn wait_until(deadline: Option<Instant>) {
+pub(super) async fn wait_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,

@@ -4,19 +4,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use rsipstack::sip::uri::{Host, HostWithPort, Uri};
-use rsipstack::sip::{Header, HeadersExt, Request};
+use rsipstack::sip::{Header, HeadersExt, Request, Response};
 
+use crate::sip::dialog::request::FIRST;
 use crate::sip::transport::Listener;
 use crate::sip::wire::{contact_uri, list, uri_of, verbatim};
 
-/// State of a UAS dialog that requests of ours are made from.
+/// State of a dialog that requests of ours are made from.
 pub(super) struct Peer {
     pub call_id: String,
-    /// From of our requests: the INVITE's To with our tag.
+    /// From of our requests, with our tag.
     pub local: String,
-    /// To of our requests: the INVITE's From.
+    /// To of our requests.
     pub remote: String,
-    /// Route headers, first hop first; fixed by the INVITE (RFC 3261 §12.1.1).
+    /// Route headers, first hop first; fixed by the INVITE or its 2xx (RFC 3261 §12.1).
     routes: Vec<String>,
     /// URI of the peer's Contact.
     target: String,
@@ -34,7 +35,7 @@ impl Peer {
             call_id: invite.call_id_header().ok()?.value().to_owned(),
             local: invite.to_header().ok()?.value().to_owned(),
             remote: invite.from_header().ok()?.value().to_owned(),
-            routes: record_routes(invite),
+            routes: record_routes(invite.headers.iter()),
             target: String::new(),
             source,
             listener,
@@ -43,6 +44,45 @@ impl Peer {
         };
         peer.refresh_target(invite);
         (!peer.target.is_empty()).then_some(peer)
+    }
+
+    /// Of a call of ours whose far end nobody knows yet.
+    pub fn nobody(call_id: String, listener: Rc<Listener>) -> Self {
+        Self {
+            call_id,
+            local: String::new(),
+            remote: String::new(),
+            routes: Vec::new(),
+            target: String::new(),
+            source: SocketAddr::new([0; 4].into(), 0),
+            listener,
+            local_seq: FIRST,
+            remote_seq: 0,
+        }
+    }
+
+    /// From the 2xx to an INVITE of ours (RFC 3261 §12.1.2). One without a Contact is reached where
+    /// the INVITE went.
+    pub fn answered(
+        invite: &Request,
+        response: &Response,
+        source: SocketAddr,
+        listener: Rc<Listener>,
+    ) -> Option<Self> {
+        let mut routes = record_routes(response.headers.iter());
+        routes.reverse();
+        let contact = response.contact_header().ok().and_then(|c| contact_uri(c.value()));
+        Some(Self {
+            call_id: invite.call_id_header().ok()?.value().to_owned(),
+            local: invite.from_header().ok()?.value().to_owned(),
+            remote: response.to_header().ok()?.value().to_owned(),
+            routes,
+            target: contact.map_or_else(|| invite.uri.to_string(), str::to_owned),
+            source,
+            listener,
+            local_seq: FIRST,
+            remote_seq: 0,
+        })
     }
 
     /// A re-INVITE or UPDATE may move the peer (RFC 3261 §12.2.2).
@@ -92,9 +132,9 @@ pub(super) fn sequence(request: &Request) -> Option<u32> {
     request.cseq_header().ok()?.value().split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// Record-Route values in the order of the request: a UAS keeps it.
-fn record_routes(invite: &Request) -> Vec<String> {
-    let headers = invite.headers.iter().filter_map(|header| match header {
+/// Record-Route values in the order of the message: a UAS keeps it, a UAC turns it round.
+fn record_routes<'a>(headers: impl Iterator<Item = &'a Header>) -> Vec<String> {
+    let headers = headers.filter_map(|header| match header {
         Header::RecordRoute(route) => Some(route.value()),
         _ => None,
     });

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use crate::boundary::event::EndedBy;
 use crate::boundary::handle::LegHandle;
 use crate::sip::dialog::bye::send_bye;
+use crate::sip::dialog::invitation::Invitation;
 use crate::sip::dialog::leg::Input;
 use crate::sip::dialog::peer::Peer;
 use crate::sip::stack::Stack;
@@ -24,6 +25,8 @@ pub(crate) struct DialogKey {
 /// The states of a leg; it only moves down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
+    /// Our INVITE has no final response.
+    Calling,
     /// Our final response has not left.
     Ringing,
     /// Our 200 left, its ACK has not come.
@@ -36,9 +39,11 @@ pub(crate) enum Phase {
 /// Shared between the leg's task and the tables; outlives a task that panicked.
 pub(crate) struct LegRecord {
     pub leg: LegHandle,
-    pub key: DialogKey,
-    /// The same request by another way (RFC 3261 §8.2.2.2): Call-ID, From tag, CSeq.
-    pub merge_key: (String, String, u32),
+    /// Without the peer's tag as long as a call of ours is not answered.
+    pub key: RefCell<DialogKey>,
+    /// The same request by another way (RFC 3261 §8.2.2.2): Call-ID, From tag, CSeq. None when the
+    /// INVITE was ours.
+    pub merge_key: Option<(String, String, u32)>,
     pub mailbox: mpsc::Sender<Input>,
     pub phase: Cell<Phase>,
     /// The media thread knows the leg.
@@ -46,6 +51,8 @@ pub(crate) struct LegRecord {
     pub(super) peer: RefCell<Peer>,
     /// Until it has a final response.
     pub(super) invite: RefCell<Option<Request>>,
+    /// The INVITE of ours that it came from.
+    pub invitation: RefCell<Option<Rc<Invitation>>>,
 }
 
 impl LegRecord {
@@ -56,7 +63,8 @@ impl LegRecord {
         match phase {
             Phase::Answered | Phase::Confirmed => send_bye(&stack, &self.peer).await,
             Phase::Ringing => self.refuse_without_transaction(&stack).await,
-            Phase::Ended => {}
+            // Its invitation cancels itself.
+            Phase::Calling | Phase::Ended => {}
         }
     }
 

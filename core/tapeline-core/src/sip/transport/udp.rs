@@ -68,6 +68,13 @@ impl Listener {
         self.local.is_ipv6()
     }
 
+    /// Whether a datagram to it can leave here: the same family, and not from this machine's own
+    /// address to another's.
+    pub fn reaches(&self, destination: SocketAddr) -> bool {
+        let is_inner = self.local.ip().is_loopback() && !destination.ip().is_loopback();
+        destination.is_ipv6() == self.is_ipv6() && !is_inner
+    }
+
     /// What we call ourselves towards `peer`, with our port.
     pub fn address_for(&self, peer: SocketAddr) -> SocketAddr {
         let fitting = self.advertised.filter(|address| address.is_ipv6() == self.is_ipv6());

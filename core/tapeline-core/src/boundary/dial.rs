@@ -1,0 +1,271 @@
+//! An outgoing call as the control plane asks for it. Checked when it is made, so that nothing in it can
+//! become another header line, another address or another request.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+/// Characters of a URI, bytes of all extra headers together: an INVITE stays one datagram.
+const MAX_URI: usize = 1_024;
+const MAX_CALLER: usize = 256;
+const MAX_HEADERS: usize = 32;
+const MAX_HEADER_BYTES: usize = 8_192;
+/// No call rings for longer.
+const MAX_RING: Duration = Duration::from_secs(24 * 3_600);
+/// RFC 3261 §19.1.2.
+const DEFAULT_PORT: u16 = 5060;
+
+/// What cannot be dialled, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadDial(String);
+
+impl fmt::Display for BadDial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadDial {}
+
+/// Where the INVITE goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DialHost {
+    Address(IpAddr),
+    Name(String),
+}
+
+/// A call that may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial {
+    pub(crate) uri: String,
+    pub(crate) host: DialHost,
+    pub(crate) port: u16,
+    /// User part of From, escaped; empty: anonymous.
+    pub(crate) caller: String,
+    /// As between the quotes of a display name.
+    pub(crate) caller_name: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) ring_limit: Duration,
+}
+
+impl Dial {
+    /// `uri` is a `sip:` URI over UDP; `headers` are named `X-…`; after `ring_limit` (a day at most)
+    /// without an answer the call is cancelled.
+    pub fn new(
+        uri: &str,
+        caller: &str,
+        caller_name: &str,
+        headers: Vec<(String, String)>,
+        ring_limit: Duration,
+    ) -> Result<Self, BadDial> {
+        let (host, port) = destination(uri).map_err(|why| BadDial(format!("{uri:?} {why}")))?;
+        for (what, text) in [("caller", caller), ("caller name", caller_name)] {
+            if text.len() > MAX_CALLER || text.contains(char::is_control) {
+                let rule = format!("exceeds {MAX_CALLER} bytes or holds control characters");
+                return Err(BadDial(format!("the {what} {text:?} {rule}")));
+            }
+        }
+        check_headers(&headers)?;
+        Ok(Self {
+            uri: uri.to_owned(),
+            host,
+            port,
+            caller: escaped_user(caller),
+            caller_name: caller_name.replace('\\', "\\\\").replace('"', "\\\""),
+            headers,
+            ring_limit: ring_limit.min(MAX_RING),
+        })
+    }
+}
+
+/// Host and port of a `sip:` URI (RFC 3261 §19.1.1); the error completes "URI …".
+fn destination(uri: &str) -> Result<(DialHost, u16), &'static str> {
+    const NONE: &str = "is no sip: URI";
+    if uri.len() > MAX_URI || !uri.bytes().all(is_uri_byte) || has_broken_escape(uri) {
+        return Err(NONE);
+    }
+    let (scheme, rest) = uri.split_once(':').ok_or(NONE)?;
+    if !scheme.eq_ignore_ascii_case("sip") {
+        return Err(NONE);
+    }
+    let rest = match rest.split_once('@') {
+        Some((user, _)) if user.is_empty() || user.starts_with(':') => return Err(NONE),
+        Some((_, rest)) => rest,
+        None => rest,
+    };
+    let mut parts = rest.split(';');
+    let address = parts.next().unwrap_or_default();
+    let is_other_transport = parts.any(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        name.eq_ignore_ascii_case("transport") && !value.eq_ignore_ascii_case("udp")
+    });
+    if is_other_transport {
+        return Err("asks for another transport than UDP");
+    }
+    host_and_port(address).ok_or(NONE)
+}
+
+fn host_and_port(text: &str) -> Option<(DialHost, u16)> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            (DialHost::Address(host.parse::<Ipv6Addr>().ok()?.into()), port)
+        }
+        None => {
+            let colon = text.find(':').unwrap_or(text.len());
+            let (host, port) = text.split_at_checked(colon)?;
+            let address = host.parse().map(DialHost::Address);
+            (address.ok().or_else(|| name(host))?, port)
+        }
+    };
+    let port = match port.strip_prefix(':') {
+        Some(port) => port.parse().ok().filter(|&port| port > 0)?,
+        None => port.is_empty().then_some(DEFAULT_PORT)?,
+    };
+    Some((host, port))
+}
+
+/// A host name (RFC 1123 §2.1, and the underscores that some networks use). Its last label is not a
+/// number, or `1.2.3.400` would be asked of a name server.
+fn name(host: &str) -> Option<DialHost> {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let bare = host.strip_suffix('.').unwrap_or(host);
+    let is_number = bare.rsplit('.').next()?.bytes().all(|b| b.is_ascii_digit());
+    let is_name = bare.len() <= 253 && bare.split('.').all(is_label) && !is_number;
+    is_name.then(|| DialHost::Name(host.to_owned()))
+}
+
+/// RFC 3261 §25.1 `SIP-URI` without `?`: headers inside a URI would be headers of ours.
+fn is_uri_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.!~*'()%:;=@&+$,/[]".contains(&byte)
+}
+
+fn has_broken_escape(uri: &str) -> bool {
+    let mut parts = uri.split('%');
+    parts.next();
+    parts.any(|rest| !rest.get(..2).is_some_and(|d| d.bytes().all(|b| b.is_ascii_hexdigit())))
+}
+
+/// RFC 3261 §25.1 `user`; what could be read as a parameter is escaped too.
+fn escaped_user(caller: &str) -> String {
+    let mut out = String::with_capacity(caller.len());
+    for byte in caller.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+fn check_headers(headers: &[(String, String)]) -> Result<(), BadDial> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    if headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
+        let rule = format!("{MAX_HEADERS} headers and {MAX_HEADER_BYTES} bytes are the limit");
+        return Err(BadDial(format!("{} headers of {bytes} bytes: {rule}", headers.len())));
+    }
+    for (name, value) in headers {
+        let is_own = name.get(..2).is_some_and(|x| x.eq_ignore_ascii_case("x-"));
+        let is_token =
+            name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
+        if !is_own || name.len() < 3 || !is_token {
+            return Err(BadDial(format!("{name:?} is no header that a call may add (X-…)")));
+        }
+        if value.contains(char::is_control) {
+            return Err(BadDial(format!("the header {name} holds control characters")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dial(uri: &str) -> Result<Dial, BadDial> {
+        Dial::new(uri, "", "", vec![], Duration::from_secs(30))
+    }
+
+    #[test]
+    fn a_uri_says_where_the_call_goes() {
+        let cases = [
+            ("sip:bob@192.0.2.1", "192.0.2.1", 5060),
+            ("SIP:+4930%20x;p=1@192.0.2.1:5070;transport=UDP;lr", "192.0.2.1", 5070),
+            ("sip:192.0.2.1:1", "192.0.2.1", 1),
+            ("sip:bob:secret@[2001:db8::1]:5070", "2001:db8::1", 5070),
+            ("sip:bob@[::1]", "::1", 5060),
+            ("sip:bob@trunk.example.", "trunk.example.", 5060),
+            ("sip:bob@sip_1.example:5062;user=phone", "sip_1.example", 5062),
+        ];
+        for (uri, host, port) in cases {
+            let dial = dial(uri).unwrap();
+            let expected = host.parse().map(DialHost::Address);
+            assert_eq!(dial.host, expected.unwrap_or(DialHost::Name(host.into())), "{uri}");
+            assert_eq!((dial.port, dial.uri.as_str()), (port, uri));
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        let long = format!("sip:{}@h", "x".repeat(MAX_URI));
+        for uri in [
+            "",
+            "sip:",
+            "sip:@h",
+            "bob@h",
+            "sips:bob@h",
+            "tel:+49",
+            "sip:bob@",
+            "sip:bob@h:0",
+            "sip:bob@h:99999",
+            "sip:bob@h:",
+            "sip:bob@h:5060:1",
+            "sip:bob@[::1",
+            "sip:bob@[::1]x",
+            "sip:bob@[h]",
+            "sip:bob@1.2.3.400",
+            "sip:bob@a..b",
+            "sip:bob@h@i",
+            "sip:bob@h;transport=tcp",
+            "sip:bob@h;x;Transport=tls",
+            "sip:bob@h?Subject=x",
+            "sip:bob@h\r\nX: y",
+            "sip:b ob@h",
+            "sip:b\"ob@h",
+            "sip:<bob@h>",
+            "sip:b\u{f6}b@h",
+            "sip:b%@h",
+            "sip:b%4x@h",
+            long.as_str(),
+        ] {
+            assert!(dial(uri).is_err(), "{uri:?}");
+        }
+        assert_eq!(dial("tel:1").unwrap_err().to_string(), "\"tel:1\" is no sip: URI");
+    }
+
+    #[test]
+    fn nothing_given_becomes_a_header_line_of_its_own() {
+        let make = |caller: &str, name: &str, headers: &[(&str, &str)]| {
+            let headers = headers.iter().map(|&(n, v)| (n.to_owned(), v.to_owned())).collect();
+            Dial::new("sip:bob@h", caller, name, headers, Duration::from_secs(30))
+        };
+        let dial = make("+49 \"30\";<x>@y", "A \\ \"B\" \u{f6}", &[("x-1", "a: b")]).unwrap();
+        assert_eq!(dial.caller, "+49%20%2230%22%3B%3Cx%3E%40y");
+        assert_eq!(dial.caller_name, "A \\\\ \\\"B\\\" \u{f6}");
+        assert_eq!(dial.headers, [("x-1".to_owned(), "a: b".to_owned())]);
+
+        assert!(make("1\r\nVia: x", "", &[]).is_err());
+        assert!(make("", "a\nb", &[]).is_err());
+        assert!(make("", "", &[("X-A", "b\rc")]).is_err());
+        for name in ["Via", "X-", "", "X-a b", "X-a:", "X-\r\nb", "\u{f6}-a"] {
+            assert!(make("", "", &[(name, "v")]).is_err(), "{name:?}");
+        }
+        let many: Vec<_> = (0..33).map(|_| ("X-A", "b")).collect();
+        assert!(make("", "", &many).is_err());
+        assert!(make("", "", &[("X-A", &"b".repeat(9_000))]).is_err());
+    }
+}

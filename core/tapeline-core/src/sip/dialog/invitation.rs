@@ -1,0 +1,241 @@
+//! An INVITE of ours from its first copy to the last answer that may still come: what the wire says
+//! goes into [`ClientInvite`], what it decides is done here and told to the leg.
+//!
+//! It outlives its leg. A leg that ends before the answer leaves an invitation that cancels itself;
+//! a 200 that crosses the CANCEL, or comes from a second phone, is acknowledged and hung up.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use rsipstack::sip::{HeadersExt, Method, Request, Response};
+use rsipstack::transaction::key::{TransactionKey, TransactionRole};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::boundary::counters::Counters;
+use crate::sip::dialog::bye::{send_bye, send_until_answered};
+use crate::sip::dialog::client_invite::{Action, ClientInvite, Input as Heard, State};
+use crate::sip::dialog::leg::{Input, wait_until};
+use crate::sip::dialog::peer::Peer;
+use crate::sip::dialog::record::LegRecord;
+use crate::sip::dialog::request::{FIRST, ack_of_refusal, bytes, cancel, in_dialog};
+use crate::sip::guard::guarded;
+use crate::sip::stack::{Stack, spawn};
+use crate::sip::transport::Listener;
+use crate::sip::wire::tag;
+
+/// Phones that may answer one INVITE; what more answers is not heard.
+const MAX_DIALOGS: usize = 8;
+
+/// What the far end made of our INVITE, as its leg is told.
+pub(crate) enum Progress {
+    /// 101 to 199 with its body.
+    Provisional(u16, Vec<u8>),
+    /// The body of the 200; it is acknowledged, and the leg's record knows the peer.
+    Answered(Vec<u8>),
+    Refused(u16),
+    /// Not one response came within 64*T1.
+    Silent,
+}
+
+/// A dialog that a 2xx made.
+struct Confirmed {
+    remote_tag: String,
+    ack: Vec<u8>,
+    next_hop: SocketAddr,
+}
+
+pub(crate) struct Invitation {
+    pub key: TransactionKey,
+    pub call_id: String,
+    request: Request,
+    wire: Vec<u8>,
+    destination: SocketAddr,
+    listener: Rc<Listener>,
+    transaction: RefCell<ClientInvite>,
+    /// While it is wanted.
+    leg: RefCell<Option<Rc<LegRecord>>>,
+    dialogs: RefCell<Vec<Confirmed>>,
+    cancel_is_due: Cell<bool>,
+    changed: Notify,
+}
+
+/// Sends the INVITE of `leg` for the first time; false when it has no key, which is a fault of ours.
+pub(super) fn send(
+    stack: &Rc<Stack>,
+    leg: &Rc<LegRecord>,
+    request: Request,
+    listener: Rc<Listener>,
+    destination: SocketAddr,
+) -> bool {
+    let Ok(key) = TransactionKey::from_request(&request, TransactionRole::Client) else {
+        return false;
+    };
+    let call_id = leg.key.borrow().call_id.clone();
+    let invitation = Rc::new(Invitation {
+        key,
+        call_id,
+        wire: bytes(request.clone()),
+        request,
+        destination,
+        listener,
+        transaction: RefCell::new(ClientInvite::new(stack.config.limits.t1, Instant::now())),
+        leg: RefCell::new(Some(leg.clone())),
+        dialogs: RefCell::default(),
+        cancel_is_due: Cell::new(false),
+        changed: Notify::new(),
+    });
+    leg.invitation.replace(Some(invitation.clone()));
+    stack.insert_invitation(invitation.clone());
+    invitation.send_invite();
+    let stack = stack.clone();
+    spawn(async move {
+        if guarded(invitation.clone().keep(stack.clone())).await.is_err() {
+            Counters::add(&stack.counters.caught_panics, 1);
+            log::error!("a panic ended an INVITE of ours");
+        }
+        stack.remove_invitation(&invitation);
+    });
+    true
+}
+
+impl Invitation {
+    /// The far end has answered provisionally at least.
+    pub fn is_heard(&self) -> bool {
+        self.transaction.borrow().state() != State::Calling
+    }
+
+    /// Cancelled, and the far end has not settled it.
+    pub fn is_leaving(&self) -> bool {
+        self.transaction.borrow().is_leaving()
+    }
+
+    /// Its leg is gone: from here on nobody wants an answer.
+    pub fn leave(&self) {
+        self.leg.take();
+        let action = self.transaction.borrow_mut().on(Heard::Cancel, Instant::now());
+        if action == Action::SendCancel {
+            self.cancel_is_due.set(true);
+        }
+        self.changed.notify_one();
+    }
+
+    /// A response with our branch, Call-ID, tag and CSeq.
+    pub async fn on_response(
+        &self,
+        stack: &Rc<Stack>,
+        listener: &Rc<Listener>,
+        response: Response,
+        source: SocketAddr,
+    ) {
+        let leg = self.leg.borrow().clone();
+        if leg.as_ref().is_some_and(|leg| leg.mailbox.capacity() == 0) {
+            // Not heard at all: the far end repeats what matters.
+            return;
+        }
+        let status = response.status_code.code();
+        let heard = match status {
+            100..=199 => Heard::Provisional,
+            200..=299 => Heard::Success,
+            _ => Heard::Refusal,
+        };
+        let action = self.transaction.borrow_mut().on(heard, Instant::now());
+        match action {
+            Action::SendCancel => self.cancel_is_due.set(true),
+            Action::Ring if status > 100 => {
+                self.tell(Progress::Provisional(status, response.body));
+            }
+            Action::Confirm => self.confirm(stack, listener, response, source).await,
+            Action::Refuse => {
+                let ack = ack_of_refusal(&self.request, &response);
+                self.listener.send(&bytes(ack), self.destination);
+                self.tell(Progress::Refused(status));
+            }
+            _ => {}
+        }
+        self.changed.notify_one();
+        stack.changed.notify_one();
+    }
+
+    /// RFC 3261 §13.2.2.4: every 2xx is acknowledged; the first dialog is the leg's, all others end.
+    async fn confirm(
+        &self,
+        stack: &Rc<Stack>,
+        listener: &Rc<Listener>,
+        response: Response,
+        source: SocketAddr,
+    ) {
+        let to = response.to_header().map(|to| to.value().to_owned()).unwrap_or_default();
+        let remote_tag = tag(&to).unwrap_or_default().to_owned();
+        if self.acknowledge(&remote_tag) || self.dialogs.borrow().len() >= MAX_DIALOGS {
+            return;
+        }
+        let peer = Peer::answered(&self.request, &response, source, listener.clone());
+        let Some(peer) = peer else { return };
+        let is_first = self.dialogs.borrow().is_empty();
+        self.dialogs.borrow_mut().push(confirmed(stack, &peer, remote_tag.clone()));
+        self.acknowledge(&remote_tag);
+        let leg = self.leg.borrow().clone().filter(|_| is_first);
+        match leg {
+            Some(leg) => {
+                leg.peer.replace(peer);
+                stack.name_peer(&leg, remote_tag);
+                self.tell(Progress::Answered(response.body));
+            }
+            None => send_bye(stack, &RefCell::new(peer)).await,
+        }
+    }
+
+    /// Whether the dialog is known.
+    fn acknowledge(&self, remote_tag: &str) -> bool {
+        let dialogs = self.dialogs.borrow();
+        let known = dialogs.iter().find(|dialog| dialog.remote_tag == remote_tag);
+        if let Some(dialog) = known {
+            self.listener.send(&dialog.ack, dialog.next_hop);
+        }
+        known.is_some()
+    }
+
+    fn tell(&self, progress: Progress) {
+        let Some(leg) = self.leg.borrow().clone() else { return };
+        if leg.mailbox.try_send(Input::Progress(progress)).is_err() {
+            log::debug!("leg {:?} is gone before its INVITE is answered", leg.leg);
+        }
+    }
+
+    fn send_invite(&self) {
+        self.listener.send(&self.wire, self.destination);
+    }
+
+    /// Its timers, until nothing can come any more.
+    async fn keep(self: Rc<Self>, stack: Rc<Stack>) {
+        while self.transaction.borrow().state() != State::Over {
+            if self.cancel_is_due.take() {
+                let request = cancel(&self.request);
+                send_until_answered(&stack, request, &self.listener, self.destination).await;
+            }
+            let deadline = self.transaction.borrow().deadline();
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = wait_until(deadline) => self.on_clock(),
+            }
+        }
+        stack.changed.notify_one();
+    }
+
+    fn on_clock(&self) {
+        let action = self.transaction.borrow_mut().on_clock(Instant::now());
+        match action {
+            Action::SendInvite => self.send_invite(),
+            Action::GiveUp => self.tell(Progress::Silent),
+            _ => {}
+        }
+    }
+}
+
+fn confirmed(stack: &Stack, peer: &Peer, remote_tag: String) -> Confirmed {
+    let way = peer.way();
+    let ack = in_dialog(&stack.config.user_agent, peer, &way, Method::Ack, FIRST);
+    Confirmed { remote_tag, ack: bytes(ack), next_hop: way.next_hop }
+}

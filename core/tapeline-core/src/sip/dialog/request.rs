@@ -1,0 +1,171 @@
+//! Requests of ours, as text and headers: the INVITE and what belongs to it, and those of a dialog.
+
+use std::net::{IpAddr, SocketAddr};
+
+use rsipstack::sip::{Header, HeadersExt, Method, Request, Response, SipMessage, Version};
+use rsipstack::transaction::random_text;
+
+use crate::boundary::dial::Dial;
+use crate::sip::dialog::peer::{Peer, Way};
+use crate::sip::dialog::response::{allow, sdp_type};
+use crate::sip::transport::Listener;
+use crate::sip::wire::verbatim;
+
+/// CSeq of an INVITE that makes a dialog.
+pub(super) const FIRST: u32 = 1;
+
+/// A request inside the dialog of `peer` (RFC 3261 §12.2.1.1).
+pub(super) fn in_dialog(
+    agent: &str,
+    peer: &Peer,
+    way: &Way,
+    method: Method,
+    sequence: u32,
+) -> Request {
+    let mut headers = vec![
+        via(peer.listener.address_for(way.next_hop)),
+        Header::MaxForwards("70".into()),
+        Header::From(peer.local.clone().into()),
+        Header::To(peer.remote.clone().into()),
+        Header::CallId(peer.call_id.clone().into()),
+        Header::CSeq(format!("{sequence} {method}").into()),
+        Header::UserAgent(agent.into()),
+    ];
+    headers.extend(way.routes.iter().map(|route| Header::Route(route.clone().into())));
+    Request {
+        method,
+        uri: way.uri.clone(),
+        version: Version::V2,
+        headers: headers.into(),
+        body: Vec::new(),
+    }
+}
+
+/// Who calls, in a dialog that does not exist yet.
+pub(super) struct Caller<'a> {
+    pub call_id: &'a str,
+    pub local_tag: &'a str,
+    pub agent: &'a str,
+}
+
+/// The INVITE that makes a call (RFC 3261 §13.2.1), with our offer.
+pub(super) fn invite(
+    dial: &Dial,
+    caller: &Caller<'_>,
+    listener: &Listener,
+    destination: SocketAddr,
+    offer: String,
+) -> Request {
+    let here = listener.address_for(destination);
+    let mut headers = vec![
+        via(here),
+        Header::MaxForwards("70".into()),
+        Header::From(from(dial, here.ip(), caller.local_tag).into()),
+        Header::To(format!("<{}>", dial.uri).into()),
+        Header::CallId(caller.call_id.into()),
+        Header::CSeq(format!("{FIRST} INVITE").into()),
+        Header::Contact(format!("<sip:tapeline@{here}>").into()),
+        allow(),
+        Header::UserAgent(caller.agent.into()),
+        sdp_type(),
+    ];
+    let extra = dial.headers.iter().cloned();
+    headers.extend(extra.map(|(name, value)| Header::Other(name, value)));
+    Request {
+        method: Method::Invite,
+        uri: verbatim(&dial.uri),
+        version: Version::V2,
+        headers: headers.into(),
+        body: offer.into_bytes(),
+    }
+}
+
+fn from(dial: &Dial, here: IpAddr, local_tag: &str) -> String {
+    let host = match here {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
+    let user = if dial.caller.is_empty() { "anonymous" } else { &dial.caller };
+    let name = match dial.caller_name.as_str() {
+        "" => String::new(),
+        name => format!("\"{name}\" "),
+    };
+    format!("{name}<sip:{user}@{host}>;tag={local_tag}")
+}
+
+fn via(here: SocketAddr) -> Header {
+    let branch = random_text(16);
+    Header::Via(format!("SIP/2.0/UDP {here};branch=z9hG4bK{branch};rport").into())
+}
+
+/// The CANCEL of `invite` (RFC 3261 §9.1).
+pub(super) fn cancel(invite: &Request) -> Request {
+    of_transaction(invite, Method::Cancel)
+}
+
+/// The ACK of a final response that is no 2xx (RFC 3261 §17.1.1.3).
+pub(super) fn ack_of_refusal(invite: &Request, response: &Response) -> Request {
+    let mut ack = of_transaction(invite, Method::Ack);
+    if let (Ok(to), Ok(theirs)) = (ack.to_header_mut(), response.to_header()) {
+        to.replace(theirs.value().to_owned());
+    }
+    ack
+}
+
+/// What shares the INVITE's branch.
+fn of_transaction(invite: &Request, method: Method) -> Request {
+    let mut headers: Vec<Header> = invite
+        .headers
+        .iter()
+        .filter(|header| {
+            matches!(
+                header,
+                Header::Via(_)
+                    | Header::MaxForwards(_)
+                    | Header::From(_)
+                    | Header::To(_)
+                    | Header::CallId(_)
+                    | Header::UserAgent(_)
+            )
+        })
+        .cloned()
+        .collect();
+    headers.push(Header::CSeq(format!("{FIRST} {method}").into()));
+    Request {
+        method,
+        uri: invite.uri.clone(),
+        version: Version::V2,
+        headers: headers.into(),
+        body: Vec::new(),
+    }
+}
+
+/// For a request that travels without one of rsipstack's transactions.
+pub(super) fn bytes(mut request: Request) -> Vec<u8> {
+    let length = Header::ContentLength((request.body.len() as u32).into());
+    request.headers.push(length);
+    SipMessage::Request(request).to_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_caller_is_written_as_it_can_be_read() {
+        let here = "192.0.2.7".parse().unwrap();
+        let cases = [
+            ("+4930", "", "<sip:+4930@192.0.2.7>;tag=t"),
+            ("", "", "<sip:anonymous@192.0.2.7>;tag=t"),
+            ("a b", "Ann \"X\" <y>", "\"Ann \\\"X\\\" <y>\" <sip:a%20b@192.0.2.7>;tag=t"),
+        ];
+        for (caller, name, expected) in cases {
+            let dial = Dial::new("sip:b@h", caller, name, vec![], Duration::ZERO).unwrap();
+            assert_eq!(from(&dial, here, "t"), expected);
+        }
+        let dial = Dial::new("sip:b@h", "1", "", vec![], Duration::ZERO).unwrap();
+        assert_eq!(from(&dial, "::1".parse().unwrap(), "t"), "<sip:1@[::1]>;tag=t");
+    }
+}
