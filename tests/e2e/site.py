@@ -171,6 +171,8 @@ async def open_site(
                 receiver=receiver,
                 local=local,
             )
+            # While the node can still answer: those that a killed one left would wait in vain.
+            await asyncio.gather(*(call.hang_up() for call in phone.calls))
             await check_no_bugs(node)
         finally:
             status = await node.stop()
