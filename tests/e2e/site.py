@@ -148,11 +148,9 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(
-    folder: Path, settings: Mapping[str, str] | None = None, *, node: ServedNode | None = None
-) -> AsyncIterator[Site]:
+async def open_site(folder: Path, settings: Mapping[str, str] | None = None) -> AsyncIterator[Site]:
     """At the end the node stops cleanly and has met no bug of its own."""
-    node = node or ServedNode(folder / "data", settings)
+    node = ServedNode(folder / "data", {"default_dialect": DIALECT, **(settings or {})})
     async with (
         Receiver() as receiver,
         Softphone("test") as phone,

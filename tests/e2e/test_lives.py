@@ -9,7 +9,7 @@ from tests.e2e.site import Site, open_site
 from tapeline.domain.call import EndCause
 from tapeline.domain.command import ListCalls, ListConferences
 from tapeline.domain.conference import ConferenceEnd
-from tapeline.testing import Answer, EndedBy, ServedNode, Tone, find_tone, read_sound
+from tapeline.testing import Answer, EndedBy, Tone, find_tone, read_sound
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -65,8 +65,8 @@ async def test_a_limit_ends_a_recording_by_itself(site: Site) -> None:
 
 
 async def test_a_clean_stop_finishes_recordings_with_file_and_callback(tmp_path: Path) -> None:
-    node = ServedNode(tmp_path / "data")
-    async with open_site(tmp_path, node=node) as site:
+    async with open_site(tmp_path) as site:
+        node = site.node
         calls, started = [], {}
         for file_format in ("wav", "mp3"):
             calls.append(await site.sit(file_format, caller=file_format, play=Tone(440)))
@@ -108,8 +108,8 @@ async def test_a_clean_stop_finishes_recordings_with_file_and_callback(tmp_path:
 async def test_a_callback_that_was_due_at_the_stop_goes_out_after_the_next_start(
     tmp_path: Path,
 ) -> None:
-    node = ServedNode(tmp_path / "data", {"stop_grace_s": "1"})
-    async with open_site(tmp_path, node=node) as site:
+    async with open_site(tmp_path, {"stop_grace_s": "1"}) as site:
+        node = site.node
         site.receiver.script("/late", Answer(delay_s=20.0), Answer())
         await site.sit("late", play=Tone(440))
         started = await site.start("late", callback_url=site.receiver.url("/late"))
