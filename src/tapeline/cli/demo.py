@@ -9,7 +9,7 @@ def demo(
     *,
     format: Annotated[str, typer.Option("--format", help="wav or mp3.", metavar="wav|mp3")] = "wav",
     seconds: Annotated[
-        int, typer.Option("--seconds", min=6, max=600, help="How long is recorded.")
+        int, typer.Option("--seconds", min=4, max=600, help="How long is recorded.")
     ] = 12,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the data folder.")] = False,
 ) -> None:
