@@ -119,17 +119,25 @@ class Core:
         format: str,
         room: int | None,
         leg: int | None,
+        layout: str,
+        left_leg: int | None,
         rate_hz: int,
-        channels: int,
         limit_ms: int,
+        silence_limit_ms: int,
+        silence_waits_for_speech: bool,
+        beep: bool,
+        trim_silence: bool,
         label: str,
     ) -> tuple[int, int]:
-        """(command id, recorder handle); done when armed. Raises ValueError for a bad format or
+        """(command id, recorder handle); done when armed. The arguments are `RecorderSpec`'s;
+        `layout` is a name of `ChannelLayout`. Raises ValueError for a bad format, layout or
         target.
         """
 
     def stop_recording(self, recorder: int) -> int: ...
-    def pause_recording(self, recorder: int) -> int: ...
+    def pause_recording(self, recorder: int) -> int:
+        """Until it is resumed not a sample is taken; done when paused, also when it was already."""
+
     def resume_recording(self, recorder: int) -> int: ...
     def set_access(
         self,

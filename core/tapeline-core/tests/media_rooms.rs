@@ -6,13 +6,13 @@ mod media_support;
 
 use std::sync::atomic::Ordering;
 
-use media_support::{FRAME, Stage, Tape, address, agreement, leg, level_of, room, rtp};
+use media_support::{FRAME, Stage, address, agreement, leg, level_of, room, rtp, tap_spec};
 use tapeline_core::boundary::command::RoomCommand;
 use tapeline_core::boundary::event::{Event, FinishReason, MediaTrouble};
 use tapeline_core::media::command::{Direction, MediaCommand};
 use tapeline_core::media::leg::link::MemoryPacket;
-use tapeline_core::record::spec::Target;
-use tapeline_core::record::tap::MarkKind;
+use tapeline_core::record::spec::{ChannelLayout, Target};
+use tapeline_core::record::tap::{MarkKind, TapSpec};
 
 const TONES: [(f64, f64); 3] = [(400.0, 6_000.0), (1_000.0, 6_000.0), (1_700.0, 6_000.0)];
 
@@ -110,7 +110,7 @@ fn every_command_is_answered_and_every_move_reported() {
 #[test]
 fn a_recording_begins_with_the_tick_that_armed_it_and_ends_with_the_stop() {
     let mut stage = Stage::with_talkers(&TONES);
-    let mut tape = stage.record(3, Target::Room(room(0)), 1, None);
+    let mut tape = stage.record(3, Target::Room(room(0)), ChannelLayout::Mix);
     let armed_at = stage.now;
     stage.run(50);
     stage.room(RoomCommand::StopRecording { recorder: tape.recorder });
@@ -122,8 +122,9 @@ fn a_recording_begins_with_the_tick_that_armed_it_and_ends_with_the_stop() {
     assert_eq!(tape.has(|kind| *kind == MarkKind::Armed { at: armed_at }), Some(0));
     let joined = tape.marks.iter().filter(|m| matches!(m.kind, MarkKind::Joined { .. })).count();
     assert_eq!(joined, 3);
-    let finished = MarkKind::Finished { reason: FinishReason::Command };
-    assert_eq!(tape.has(|kind| *kind == finished), Some(50 * FRAME as u64));
+    let keep = 50 * FRAME as u64;
+    let finished = MarkKind::Finished { reason: FinishReason::Command, keep };
+    assert_eq!(tape.has(|kind| *kind == finished), Some(keep));
     let armed = stage.events().iter().any(|event| {
         matches!(event, Event::RecordingArmed { recorder, unix_us }
             if *recorder == tape.recorder && *unix_us == armed_at.unix_us)
@@ -137,7 +138,7 @@ fn a_tone_stands_in_the_mix_at_the_first_tick_after_its_first_packet() {
         let mut stage = Stage::with_talkers(&[]);
         stage.phone(0);
         stage.join(0);
-        let mut tape = stage.record(0, Target::Room(room(0)), 1, None);
+        let mut tape = stage.record(0, Target::Room(room(0)), ChannelLayout::Mix);
         stage.run(20);
         stage.phones[0].says = Some((1_000.0, 8_000.0));
         for _ in 0..10 {
@@ -154,20 +155,17 @@ fn a_tone_stands_in_the_mix_at_the_first_tick_after_its_first_packet() {
 #[test]
 fn a_leg_is_recorded_with_what_it_says_left_and_what_it_hears_right() {
     let mut stage = Stage::with_talkers(&TONES[..2]);
-    let mut stereo = stage.record(0, Target::Leg(leg(0)), 2, None);
-    let mut mono = stage.record(1, Target::Leg(leg(0)), 1, None);
+    let mut stereo = stage.record(0, Target::Leg(leg(0)), ChannelLayout::RxTx);
+    let mut mono = stage.record(1, Target::Leg(leg(0)), ChannelLayout::Mix);
     stage.run(25);
     assert!(stage.media.send(MediaCommand::RemoveLeg { leg: leg(0) }).is_ok());
     stage.run(1);
 
-    let side = |tape: &Tape, side: usize| -> Vec<i16> {
-        tape.samples.iter().skip(side).step_by(2).copied().collect()
-    };
     stereo.wind();
     mono.wind();
     for (samples, expected) in [
-        (side(&stereo, 0), [true, false]),
-        (side(&stereo, 1), [false, true]),
+        (stereo.side(0), [true, false]),
+        (stereo.side(1), [false, true]),
         (mono.samples.clone(), [true, true]),
     ] {
         let found = [400.0, 1_000.0].map(|hz| level_of(hz, &samples) > 0.1);
@@ -180,7 +178,7 @@ fn a_leg_is_recorded_with_what_it_says_left_and_what_it_hears_right() {
 #[test]
 fn comings_and_goings_are_marked_at_their_sample() {
     let mut stage = Stage::with_talkers(&TONES[..1]);
-    let mut tape = stage.record(0, Target::Room(room(0)), 1, None);
+    let mut tape = stage.record(0, Target::Room(room(0)), ChannelLayout::Mix);
     stage.run(10);
     stage.phone(1);
     stage.join(1);
@@ -198,25 +196,29 @@ fn comings_and_goings_are_marked_at_their_sample() {
     assert_eq!(joined, Some(10 * FRAME as u64));
     assert_eq!(at(MarkKind::Left { leg: leg(0) }), Some(20));
     assert_eq!(at(MarkKind::Left { leg: leg(1) }), Some(30));
-    assert_eq!(at(MarkKind::Finished { reason: FinishReason::RoomClosed }), Some(40));
+    let keep = 40 * FRAME as u64;
+    assert_eq!(at(MarkKind::Finished { reason: FinishReason::RoomClosed, keep }), Some(40));
     assert_eq!(tape.samples.len(), 40 * FRAME);
 }
 
 #[test]
 fn a_time_limit_ends_the_recording_to_the_sample() {
     let mut stage = Stage::with_talkers(&TONES);
-    let mut tape = stage.record(0, Target::Room(room(0)), 1, Some(1_000));
+    let mut tape = stage.record_as(TapSpec {
+        limit_samples: Some(1_000),
+        ..tap_spec(0, Target::Room(room(0)), ChannelLayout::Mix)
+    });
     stage.run(20);
     tape.wind();
     assert_eq!(tape.samples.len(), 1_000);
-    let finished = MarkKind::Finished { reason: FinishReason::TimeLimit };
+    let finished = MarkKind::Finished { reason: FinishReason::TimeLimit, keep: 1_000 };
     assert_eq!(tape.has(|kind| *kind == finished), Some(1_000));
 }
 
 #[test]
 fn skipped_ticks_are_silence_of_their_length_and_the_call_goes_on() {
     let mut stage = Stage::with_talkers(&TONES);
-    let mut tape = stage.record(0, Target::Room(room(0)), 1, None);
+    let mut tape = stage.record(0, Target::Room(room(0)), ChannelLayout::Mix);
     stage.run(10);
     stage.pass(7);
     for phone in &mut stage.phones {
@@ -257,11 +259,11 @@ fn a_fault_in_one_leg_is_counted_and_harms_nobody_else() {
 #[test]
 fn fifty_digits_inside_speech_are_heard_once_and_leave_the_speech_untouched() {
     let mut plain = Stage::with_talkers(&TONES[..2]);
-    let mut tape_without = plain.record(0, Target::Room(room(0)), 1, None);
+    let mut tape_without = plain.record(0, Target::Room(room(0)), ChannelLayout::Mix);
     plain.run(700);
 
     let mut stage = Stage::with_talkers(&TONES[..2]);
-    let mut tape = stage.record(0, Target::Room(room(0)), 1, None);
+    let mut tape = stage.record(0, Target::Room(room(0)), ChannelLayout::Mix);
     for round in 0..50_u32 {
         for step in 0..14_u16 {
             let arrival_ns = stage.now.monotonic_ns - 10_000_000;
@@ -308,7 +310,7 @@ fn a_silent_peer_is_reported_once_and_again_when_it_speaks() {
 #[test]
 fn hold_is_silence_of_exact_length_both_ways() {
     let mut stage = Stage::with_talkers(&TONES[..2]);
-    let mut tape = stage.record(0, Target::Leg(leg(0)), 2, None);
+    let mut tape = stage.record(0, Target::Leg(leg(0)), ChannelLayout::RxTx);
     let mut held = agreement(0);
     held.direction = Direction::Inactive;
     let change = MediaCommand::ChangeLeg { leg: leg(0), agreement: Box::new(held) };

@@ -219,7 +219,7 @@ fn a_start_that_cannot_be_opened_says_why() {
     let cases: [(&str, PathBuf, u32, u8, &str); 4] = [
         ("outside", outside.path.join("rec"), 8000, 1, "not inside the spool"),
         ("shape", studio.folder.path.join("a"), 11_025, 2, "no MP3 at 11025 Hz with 2 channels"),
-        ("channels", studio.folder.path.join("b"), 8000, 3, "1 or 2 channels"),
+        ("rate", studio.folder.path.join("b"), 96_000, 1, "not 96000"),
         ("file", studio.folder.path.join("c/d"), 8000, 1, "c"),
     ];
     std::fs::write(studio.folder.path.join("c"), "a file where a folder should be").unwrap();

@@ -14,7 +14,8 @@ use tapeline_core::boundary::command::{Access, Network, RoomCommand, SipCommand}
 use tapeline_core::boundary::core::{Core as Running, CoreConfig};
 use tapeline_core::boundary::dial::Dial;
 use tapeline_core::boundary::handle::{LegHandle, RecorderHandle, RoomHandle};
-use tapeline_core::record::spec::{Format, RecordingSpec, Target};
+use tapeline_core::record::silence::SilenceRule;
+use tapeline_core::record::spec::{ChannelLayout, Format, RecordingSpec, Target};
 
 use crate::error::{guarded, guarded_by, refused};
 use crate::event::{PyEvent, to_python};
@@ -157,7 +158,10 @@ impl Core {
         self.room(RoomCommand::SetParticipant { leg: LegHandle::from_u64(leg), muted, deaf })
     }
 
-    #[pyo3(signature = (*, folder, format, room, leg, rate_hz, channels, limit_ms, label))]
+    #[pyo3(signature = (
+        *, folder, format, room, leg, layout, left_leg, rate_hz, limit_ms, silence_limit_ms,
+        silence_waits_for_speech, beep, trim_silence, label,
+    ))]
     #[allow(clippy::too_many_arguments)] // Keywords of one Python call.
     fn start_recording(
         &self,
@@ -165,18 +169,30 @@ impl Core {
         format: &str,
         room: Option<u64>,
         leg: Option<u64>,
+        layout: &str,
+        left_leg: Option<u64>,
         rate_hz: u32,
-        channels: u8,
         limit_ms: u64,
+        silence_limit_ms: u64,
+        silence_waits_for_speech: bool,
+        beep: bool,
+        trim_silence: bool,
         label: String,
     ) -> PyResult<(u64, u64)> {
         let spec = RecordingSpec {
             folder,
             format: parse_format(format)?,
             target: parse_target(room, leg)?,
+            layout: parse_layout(layout)?,
+            left_leg: left_leg.map(LegHandle::from_u64),
             rate_hz,
-            channels,
             limit_ms,
+            silence: SilenceRule {
+                limit_ms: silence_limit_ms,
+                waits_for_speech: silence_waits_for_speech,
+            },
+            beep,
+            trim_silence,
             label,
         };
         self.guarded(|| {
@@ -187,6 +203,14 @@ impl Core {
 
     fn stop_recording(&self, recorder: u64) -> PyResult<u64> {
         self.room(RoomCommand::StopRecording { recorder: RecorderHandle::from_u64(recorder) })
+    }
+
+    fn pause_recording(&self, recorder: u64) -> PyResult<u64> {
+        self.room(RoomCommand::PauseRecording { recorder: RecorderHandle::from_u64(recorder) })
+    }
+
+    fn resume_recording(&self, recorder: u64) -> PyResult<u64> {
+        self.room(RoomCommand::ResumeRecording { recorder: RecorderHandle::from_u64(recorder) })
     }
 
     #[pyo3(signature = (*, networks, rate_per_source, rate_exempt, max_unacknowledged))]
@@ -284,6 +308,11 @@ fn parse_format(text: &str) -> PyResult<Format> {
         "mp3" => Ok(Format::Mp3),
         _ => Err(PyValueError::new_err(format!("format {text:?} is neither wav nor mp3"))),
     }
+}
+
+fn parse_layout(name: &str) -> PyResult<ChannelLayout> {
+    let wrong = || PyValueError::new_err(format!("there is no channel layout {name:?}"));
+    ChannelLayout::parse(name).ok_or_else(wrong)
 }
 
 fn parse_target(room: Option<u64>, leg: Option<u64>) -> PyResult<Target> {

@@ -52,9 +52,14 @@ class NativeCore(Protocol):
         format: str,
         room: int | None,
         leg: int | None,
+        layout: str,
+        left_leg: int | None,
         rate_hz: int,
-        channels: int,
         limit_ms: int,
+        silence_limit_ms: int,
+        silence_waits_for_speech: bool,
+        beep: bool,
+        trim_silence: bool,
         label: str,
     ) -> tuple[int, int]: ...
     def stop_recording(self, recorder: int) -> int: ...

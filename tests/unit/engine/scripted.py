@@ -82,18 +82,30 @@ class ScriptedCore:
         format: str,
         room: int | None,
         leg: int | None,
+        layout: str,
+        left_leg: int | None,
         rate_hz: int,
-        channels: int,
         limit_ms: int,
+        silence_limit_ms: int,
+        silence_waits_for_speech: bool,
+        beep: bool,
+        trim_silence: bool,
         label: str,
     ) -> tuple[int, int]:
-        number = self._ask(
-            "start_recording", folder, format, room, leg, rate_hz, channels, limit_ms, label
-        )
+        who = (room, leg, layout, left_leg)
+        ends = (limit_ms, silence_limit_ms, silence_waits_for_speech, trim_silence)
+        what = (folder, format, *who, rate_hz, *ends, beep, label)
+        number = self._ask("start_recording", *what)
         return number, number + 1000
 
     def stop_recording(self, recorder: int) -> int:
         return self._ask("stop_recording", recorder)
+
+    def pause_recording(self, recorder: int) -> int:
+        return self._ask("pause_recording", recorder)
+
+    def resume_recording(self, recorder: int) -> int:
+        return self._ask("resume_recording", recorder)
 
     def set_access(
         self,

@@ -73,9 +73,11 @@ COMMANDS: list[tuple[Callable[[CoreEngine], Awaitable[object]], str, tuple[objec
     (
         lambda e: e.start_recording(SPEC),
         "start_recording",
-        ("/spool/a", "wav", 8, None, 8000, 1, 0, "{}"),
+        ("/spool/a", "wav", 8, None, "mix", None, 8000, 0, 0, False, False, False, "{}"),
     ),
     (lambda e: e.stop_recording(RECORDER), "stop_recording", (9,)),
+    (lambda e: e.pause_recording(RECORDER), "pause_recording", (9,)),
+    (lambda e: e.resume_recording(RECORDER), "resume_recording", (9,)),
     (
         lambda e: e.set_access(Access(networks=("10.0.0.0/8",), rate_per_source=5)),
         "set_access",

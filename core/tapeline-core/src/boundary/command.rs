@@ -114,6 +114,13 @@ pub enum RoomCommand {
     StopRecording {
         recorder: RecorderHandle,
     },
+    /// Nothing is recorded until it is resumed; pausing twice is fine.
+    PauseRecording {
+        recorder: RecorderHandle,
+    },
+    ResumeRecording {
+        recorder: RecorderHandle,
+    },
 }
 
 /// Opens the file, then taps the room; done when armed.

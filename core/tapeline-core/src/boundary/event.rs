@@ -46,7 +46,10 @@ impl EndedBy {
 pub enum FinishReason {
     Command,
     RoomClosed,
+    /// The leg that was recorded has ended.
+    LegGone,
     TimeLimit,
+    SilenceLimit,
     /// The writer could not go on (disk full, file gone); what was written stays.
     WriterFailed,
 }
@@ -56,7 +59,9 @@ impl FinishReason {
         match self {
             Self::Command => "command",
             Self::RoomClosed => "room_closed",
+            Self::LegGone => "leg_gone",
             Self::TimeLimit => "time_limit",
+            Self::SilenceLimit => "silence_limit",
             Self::WriterFailed => "writer_failed",
         }
     }

@@ -3,6 +3,7 @@
 //! [`tick`] is what happens in 20 ms, pure of clocks and threads; [`thread`] is its driver. A leg is
 //! read into one frame, rooms add the frames of their legs, each leg gets the sum without itself.
 
+pub mod beep;
 pub mod codec;
 pub mod command;
 pub mod frame;

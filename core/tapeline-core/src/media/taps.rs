@@ -2,10 +2,13 @@
 
 use crate::boundary::event::FinishReason;
 use crate::boundary::handle::RecorderHandle;
+use crate::media::beep::Beep;
 use crate::media::frame::FRAME_MAX;
+use crate::media::leg::Leg;
+use crate::media::room::Room;
 use crate::media::room::limiter::Limiter;
 use crate::media::supply::{Garbage, Supply};
-use crate::record::spec::Target;
+use crate::record::spec::{ChannelLayout, Target};
 use crate::record::tap::{MarkKind, Tap, TapState};
 
 /// Whose audio a chain of taps takes.
@@ -24,6 +27,26 @@ struct Running {
     /// It ends with the present position; the writer is told as soon as its ring has room.
     ending: Option<FinishReason>,
     limiter: Limiter,
+    /// For what is recorded without what its target hears: that has the beep itself.
+    beep: Beep,
+}
+
+impl Running {
+    /// One tick of both, and of the beep if it sounds, as one mono signal.
+    fn push_sum(&mut self, one: &[i16], other: &[i16]) -> TapState {
+        let (mut sum, mut mono) = ([0_i32; FRAME_MAX], [0_i16; FRAME_MAX]);
+        let (Some(sum), Some(mono)) = (sum.get_mut(..one.len()), mono.get_mut(..one.len())) else {
+            return TapState::Running;
+        };
+        for side in [one, other] {
+            for (sum, sample) in sum.iter_mut().zip(side) {
+                *sum += i32::from(*sample);
+            }
+        }
+        self.beep.add_to(sum);
+        self.limiter.apply(sum, mono);
+        self.tap.push_mono(mono)
+    }
 }
 
 pub struct Taps {
@@ -60,14 +83,19 @@ impl Taps {
 
     /// Puts a tap at its place; gives it back when there is no slot for it.
     pub fn add(&mut self, tap: Box<Tap>, place: Place) -> Result<(), Box<Tap>> {
-        let index = tap.recorder.0.slot;
+        let index = tap.recorder().0.slot;
         let is_free = self.slots.get(index as usize).is_some_and(Option::is_none);
         if !is_free {
             return Err(tap);
         }
         let Some(head) = self.head(place) else { return Err(tap) };
         let next = head.replace(index);
-        let running = Running { tap, place, next, ending: None, limiter: Limiter::default() };
+        let mut beep = Beep::default();
+        if tap.spec().beep && tap.spec().layout == ChannelLayout::Rx {
+            beep.start(tap.spec().rate_hz);
+        }
+        let limiter = Limiter::default();
+        let running = Running { tap, place, next, ending: None, limiter, beep };
         if let Some(slot) = self.slots.get_mut(index as usize) {
             *slot = Some(running);
         }
@@ -82,7 +110,7 @@ impl Taps {
         supply: &mut Supply,
     ) -> bool {
         let slot = self.slots.get_mut(recorder.0.slot as usize).and_then(Option::as_mut);
-        let Some(running) = slot.filter(|running| running.tap.recorder == recorder) else {
+        let Some(running) = slot.filter(|running| running.tap.recorder() == recorder) else {
             return false;
         };
         if running.ending.is_none() {
@@ -91,6 +119,13 @@ impl Taps {
             self.settle(supply);
         }
         true
+    }
+
+    /// A running recording and where it is; `None` when there is none of that handle.
+    pub fn find(&mut self, recorder: RecorderHandle) -> Option<(&mut Tap, Place)> {
+        let slot = self.slots.get_mut(recorder.0.slot as usize).and_then(Option::as_mut);
+        slot.filter(|it| it.tap.recorder() == recorder && it.ending.is_none())
+            .map(|running| (running.tap.as_mut(), running.place))
     }
 
     /// Ends all recordings of a place.
@@ -185,30 +220,46 @@ impl Taps {
         });
     }
 
-    /// One tick of a room's mix.
-    pub fn push_mix(&mut self, place: Place, mix: &[i16], supply: &mut Supply) {
-        self.push(place, supply, |running| match running.tap.channels() {
-            1 => running.tap.push_mono(mix),
-            _ => running.tap.push_stereo(mix, mix),
+    /// One tick of a room whose mix is made.
+    pub fn push_room(
+        &mut self,
+        slot: u32,
+        room: &Room,
+        legs: &[Option<Box<Leg>>],
+        supply: &mut Supply,
+    ) {
+        let mix = room.mix();
+        self.push(Place::Room(slot), supply, |running| {
+            let left = match running.tap.spec().left_leg {
+                None => return running.tap.push_mono(mix),
+                Some(leg) => legs
+                    .get(leg.0.slot as usize)
+                    .and_then(Option::as_ref)
+                    .filter(|it| it.handle == leg && it.room == Some(slot)),
+            };
+            let (mut sum, mut rest) = ([0_i32; FRAME_MAX], [0_i16; FRAME_MAX]);
+            let Some(left) = left.map(|leg| leg.frame.samples()) else {
+                return running.tap.push_stereo(rest.get(..mix.len()).unwrap_or(&[]), mix);
+            };
+            let (Some(sum), Some(rest)) = (sum.get_mut(..mix.len()), rest.get_mut(..mix.len()))
+            else {
+                return TapState::Running;
+            };
+            room.without(left, sum);
+            running.limiter.apply(sum, rest);
+            running.tap.push_stereo(left, rest)
         });
     }
 
     /// One tick of a leg: `rx` is what it says, `tx` what it hears.
-    pub fn push_leg(&mut self, place: Place, rx: &[i16], tx: &[i16], supply: &mut Supply) {
-        self.push(place, supply, |running| {
-            if running.tap.channels() == 2 {
-                return running.tap.push_stereo(rx, tx);
-            }
-            let length = rx.len().min(tx.len()).min(FRAME_MAX);
-            let (mut sum, mut mono) = ([0_i32; FRAME_MAX], [0_i16; FRAME_MAX]);
-            for ((sum, rx), tx) in sum.iter_mut().zip(rx).zip(tx) {
-                *sum = i32::from(*rx) + i32::from(*tx);
-            }
-            let (Some(sum), Some(mono)) = (sum.get(..length), mono.get_mut(..length)) else {
-                return TapState::Running;
-            };
-            running.limiter.apply(sum, mono);
-            running.tap.push_mono(mono)
+    pub fn push_leg(&mut self, slot: u32, rx: &[i16], tx: &[i16], supply: &mut Supply) {
+        self.push(Place::Leg(slot), supply, |running| match running.tap.spec().layout {
+            ChannelLayout::RxTx => running.tap.push_stereo(rx, tx),
+            ChannelLayout::TxRx => running.tap.push_stereo(tx, rx),
+            ChannelLayout::Tx => running.tap.push_mono(tx),
+            ChannelLayout::Rx if !running.beep.is_sounding() => running.tap.push_mono(rx),
+            ChannelLayout::Rx => running.push_sum(rx, &[]),
+            ChannelLayout::Mix | ChannelLayout::LegRest => running.push_sum(rx, tx),
         });
     }
 
@@ -224,10 +275,12 @@ impl Taps {
             }
             let reason = if running.tap.is_abandoned() {
                 FinishReason::WriterFailed
-            } else if push(running) == TapState::LimitReached {
-                FinishReason::TimeLimit
             } else {
-                return;
+                match push(running) {
+                    TapState::Running => return,
+                    TapState::LimitReached => FinishReason::TimeLimit,
+                    TapState::SilentTooLong => FinishReason::SilenceLimit,
+                }
             };
             running.ending = Some(reason);
             ending.push(index);
@@ -241,7 +294,7 @@ impl Taps {
     pub fn skip(&mut self, mut samples_of: impl FnMut(Target) -> u64) {
         for running in self.slots.iter_mut().flatten() {
             if running.ending.is_none() {
-                running.tap.skip(samples_of(running.tap.target));
+                running.tap.skip(samples_of(running.tap.spec().target));
             }
         }
     }

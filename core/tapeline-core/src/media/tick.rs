@@ -117,6 +117,7 @@ impl Tick {
     pub fn run(&mut self, now: TickTime) {
         self.apply_commands(now);
         self.receive(now);
+        self.sound_rooms();
         self.record_rooms();
         self.send(now);
         self.publish(now);
@@ -151,18 +152,27 @@ impl Tick {
         }
     }
 
+    /// What rooms sound by themselves is part of what everybody hears, and of the recordings.
+    fn sound_rooms(&mut self) {
+        for slot in &self.live_rooms {
+            if let Some(room) = self.rooms.get_mut(*slot as usize).and_then(Option::as_mut) {
+                room.sound();
+            }
+        }
+    }
+
     fn record_rooms(&mut self) {
-        let Self { rooms, live_rooms, taps, supply, counters, .. } = self;
+        let Self { legs, rooms, live_rooms, taps, supply, counters, .. } = self;
         for slot in live_rooms.iter() {
-            let place = Place::Room(*slot);
-            if !taps.is_tapped(place) {
+            if !taps.is_tapped(Place::Room(*slot)) {
                 continue;
             }
             let Some(room) = rooms.get_mut(*slot as usize).and_then(Option::as_mut) else {
                 continue;
             };
             let recorded = catch_unwind(AssertUnwindSafe(|| {
-                taps.push_mix(place, room.mix(), supply);
+                room.blend();
+                taps.push_room(*slot, room, legs, supply);
             }));
             if recorded.is_err() {
                 Counters::add(&counters.caught_panics, 1);
@@ -173,28 +183,36 @@ impl Tick {
     fn send(&mut self, now: TickTime) {
         let Self { legs, rooms, live_legs, taps, supply, events, counts, counters, .. } = self;
         let mut context = TickContext { now, number: self.number, events, counts };
-        let mut out = [0_i16; FRAME_MAX];
+        let (mut sum, mut out) = ([0_i32; FRAME_MAX], [0_i16; FRAME_MAX]);
         for slot in live_legs.iter() {
             let Some(leg) = legs.get_mut(*slot as usize).and_then(Option::as_mut) else {
                 continue;
             };
             let length = leg.frame.samples().len();
-            let Some(heard) = out.get_mut(..length) else { continue };
+            let (Some(sum), Some(heard)) = (sum.get_mut(..length), out.get_mut(..length)) else {
+                continue;
+            };
             let room = leg.room.filter(|_| !leg.is_deaf);
             let room = room.and_then(|slot| rooms.get(slot as usize)).and_then(Option::as_ref);
             let sent = catch_unwind(AssertUnwindSafe(|| {
-                match room {
-                    Some(room) => room.without(leg.frame.samples(), &mut leg.limiter, heard),
-                    None => heard.fill(0),
+                sum.fill(0);
+                heard.fill(0);
+                if let Some(room) = room {
+                    room.without(leg.frame.samples(), sum);
                 }
+                leg.beep.add_to(sum);
+                leg.limiter.apply(sum, heard);
                 leg.send(heard, &mut context);
-                let place = Place::Leg(*slot);
-                if taps.is_tapped(place) {
-                    taps.push_leg(place, leg.frame.samples(), heard, supply);
+            }));
+            let recorded = catch_unwind(AssertUnwindSafe(|| {
+                if taps.is_tapped(Place::Leg(*slot)) {
+                    taps.push_leg(*slot, leg.frame.samples(), heard, supply);
                 }
             }));
-            if sent.is_err() {
-                Counters::add(&counters.caught_panics, 1);
+            for result in [sent, recorded] {
+                if result.is_err() {
+                    Counters::add(&counters.caught_panics, 1);
+                }
             }
         }
     }

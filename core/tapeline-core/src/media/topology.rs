@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::boundary::command::{CommandId, RoomCommand};
 use crate::boundary::counters::{Counters, LegStats};
 use crate::boundary::event::{Event, FinishReason};
-use crate::boundary::handle::{LegHandle, RoomHandle};
+use crate::boundary::handle::{LegHandle, RecorderHandle, RoomHandle};
 use crate::media::command::{Agreement, LegSetup, MediaCommand};
 use crate::media::leg::Leg;
 use crate::media::leg::link::Link;
@@ -121,7 +121,7 @@ impl Tick {
         }
         self.leave(handle, now);
         let slot = handle.0.slot;
-        self.taps.end_all(Place::Leg(slot), FinishReason::RoomClosed, &mut self.supply);
+        self.taps.end_all(Place::Leg(slot), FinishReason::LegGone, &mut self.supply);
         if let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::take) {
             self.supply.discard(Garbage::Leg(leg));
         }
@@ -148,6 +148,12 @@ impl Tick {
                 let is_there = self.taps.end(recorder, FinishReason::Command, &mut self.supply);
                 if is_there { Ok(()) } else { Err(NO_RECORDING) }
             }
+            RoomCommand::PauseRecording { recorder } => {
+                let (tap, _) = self.taps.find(recorder).ok_or(NO_RECORDING)?;
+                tap.pause();
+                Ok(())
+            }
+            RoomCommand::ResumeRecording { recorder } => self.resume_recording(recorder, now),
         }
     }
 
@@ -245,8 +251,8 @@ impl Tick {
 
     /// Armed in this very tick: its frame is the recording's first.
     fn add_tap(&mut self, command: CommandId, tap: Box<Tap>, now: TickTime) {
-        let recorder = tap.recorder;
-        let outcome = match self.place_of(tap.target) {
+        let recorder = tap.recorder();
+        let outcome = match self.place_of(tap.spec().target) {
             Ok(place) => self.arm(tap, place, now),
             Err(reason) => {
                 // The writer sees that its tap is gone and removes the file.
@@ -273,19 +279,62 @@ impl Tick {
 
     fn arm(&mut self, mut tap: Box<Tap>, place: Place, now: TickTime) -> Result<(), &'static str> {
         tap.arm(now);
-        for slot in &self.live_legs {
-            let leg = self.leg_in(*slot);
-            let is_heard =
-                |leg: &&Leg| leg.room.map(Place::Room) == Some(place) || place == Place::Leg(*slot);
-            if let Some(leg) = leg.filter(is_heard) {
-                let delay_ms = leg.delay_ms(now);
-                tap.mark(MarkKind::Joined { leg: leg.handle, delay_ms });
-            }
-        }
+        note_present(&mut tap, place, &self.legs, &self.live_legs, now);
+        let (has_beep, rate_hz) = (tap.spec().beep, tap.spec().rate_hz);
         self.taps.add(tap, place).map_err(|tap| {
             self.supply.discard(Garbage::Tap(tap));
             "no slot for the recording"
-        })
+        })?;
+        if has_beep {
+            self.beep(place, rate_hz);
+        }
+        Ok(())
+    }
+
+    fn beep(&mut self, place: Place, rate_hz: u32) {
+        match place {
+            Place::Room(slot) => {
+                if let Some(room) = self.rooms.get_mut(slot as usize).and_then(Option::as_mut) {
+                    room.beep.start(rate_hz);
+                }
+            }
+            Place::Leg(slot) => {
+                if let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::as_mut) {
+                    leg.beep.start(rate_hz);
+                }
+            }
+        }
+    }
+
+    /// Comings and goings in the pause were not told: who is there now is told anew.
+    fn resume_recording(
+        &mut self,
+        recorder: RecorderHandle,
+        now: TickTime,
+    ) -> Result<(), &'static str> {
+        let (tap, place) = self.taps.find(recorder).ok_or(NO_RECORDING)?;
+        if tap.resume() {
+            note_present(tap, place, &self.legs, &self.live_legs, now);
+        }
+        Ok(())
+    }
+}
+
+/// Tells a recording who is in it and how late each is.
+fn note_present(
+    tap: &mut Tap,
+    place: Place,
+    legs: &[Option<Box<Leg>>],
+    live: &[u32],
+    now: TickTime,
+) {
+    for slot in live {
+        let leg = legs.get(*slot as usize).and_then(Option::as_deref);
+        let is_heard =
+            |leg: &&Leg| leg.room.map(Place::Room) == Some(place) || place == Place::Leg(*slot);
+        if let Some(leg) = leg.filter(is_heard) {
+            tap.mark(MarkKind::Joined { leg: leg.handle, delay_ms: leg.delay_ms(now) });
+        }
     }
 }
 

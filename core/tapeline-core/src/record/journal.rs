@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::boundary::event::FinishReason;
+use crate::boundary::handle::LegHandle;
 use crate::record::spec::{Format, RecordingSpec, Target};
 use crate::record::tap::{Mark, MarkKind};
 use crate::record::writer::timeline::Gap;
@@ -63,9 +64,15 @@ impl Journal {
             "version": VERSION,
             "format": format_name(spec.format),
             "rate_hz": spec.rate_hz,
-            "channels": spec.channels,
+            "channels": spec.layout.channels(),
+            "layout": spec.layout.as_str(),
+            "left_leg": spec.left_leg.map(LegHandle::to_u64),
             "target": target,
             "limit_ms": spec.limit_ms,
+            "silence_limit_ms": spec.silence.limit_ms,
+            "silence_waits_for_speech": spec.silence.waits_for_speech,
+            "beep": spec.beep,
+            "trim_silence": spec.trim_silence,
             "opened_unix_us": opened_unix_us,
             "label": label,
         }));
@@ -100,12 +107,27 @@ impl Journal {
                 }
                 json!({"type": "concealed", "at": at, "leg": leg.to_u64(), "samples": samples})
             }
+            MarkKind::PauseBegan { unix_us } => {
+                json!({"type": "pause_began", "at": at, "unix_us": unix_us})
+            }
+            MarkKind::PauseEnded { samples } => {
+                let duration_ms = samples.saturating_mul(1000) / u64::from(self.rate_hz);
+                json!({"type": "pause_ended", "at": at, "duration_ms": duration_ms})
+            }
+            MarkKind::AudioBegan { unix_us } => {
+                json!({"type": "audio_began", "at": at, "unix_us": unix_us})
+            }
             // Gaps and the end have lines of their own.
             MarkKind::Overflow { .. }
             | MarkKind::SkippedTicks { .. }
             | MarkKind::Finished { .. } => return,
         };
         self.add(line);
+    }
+
+    /// Silence at the end was cut off.
+    pub fn trimmed(&mut self, at: u64, samples: u64) {
+        self.add(json!({"type": "trimmed", "at": at, "samples": samples}));
     }
 
     /// Facts that were not written for lack of room.
@@ -168,7 +190,9 @@ pub fn format_name(format: Format) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boundary::handle::{Handle, LegHandle, RoomHandle};
+    use crate::boundary::handle::{Handle, RoomHandle};
+    use crate::record::silence::SilenceRule;
+    use crate::record::spec::ChannelLayout;
     use crate::record::tap::TickTime;
 
     const LEG: LegHandle = LegHandle(Handle { slot: 3, generation: 1 });
@@ -184,9 +208,13 @@ mod tests {
             folder: "/spool/rec_1".into(),
             format: Format::Mp3,
             target: Target::Room(RoomHandle(Handle { slot: 2, generation: 0 })),
+            layout: ChannelLayout::Mix,
+            left_leg: None,
             rate_hz: 8000,
-            channels: 1,
             limit_ms: 0,
+            silence: SilenceRule::default(),
+            beep: false,
+            trim_silence: false,
             label: r#"{"recording":"rec_1"}"#.into(),
         };
         let mut journal = Journal::new(8000);

@@ -8,14 +8,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::boundary::command::{CommandId, StartRecording};
 use crate::boundary::event::Event;
+use crate::boundary::handle::RecorderHandle;
 use crate::boundary::sink::EventSink;
 use crate::media::command::{MediaBusy, MediaCommand, MediaHandle};
 use crate::record::disk::{Spool, explain, lack_of_room};
 use crate::record::format::{Encoder, EncoderFault, Shape};
 use crate::record::journal::{Journal, LABEL_LIMIT};
 use crate::record::part::Part;
-use crate::record::spec::RecordingSpec;
-use crate::record::tap::Tap;
+use crate::record::spec::{ChannelLayout, RecordingSpec};
+use crate::record::tap::{Tap, TapSpec};
 use crate::record::writer::WriterPort;
 use crate::record::writer::recording::Recording;
 
@@ -51,7 +52,7 @@ impl Opener {
         check(&spec, &self.spool)?;
         let free = self.disk.free_bytes().map_err(|error| explain(&error, &self.spool))?;
         lack_of_room(free, self.reserve_bytes).map_or(Ok(()), Err)?;
-        let shape = Shape { rate_hz: spec.rate_hz, channels: spec.channels };
+        let shape = Shape { rate_hz: spec.rate_hz, channels: spec.layout.channels() };
         let encoder = Encoder::new(spec.format, shape).map_err(|EncoderFault(reason)| reason)?;
         let mut journal = Journal::new(spec.rate_hz);
         journal.start(&spec, unix_us(SystemTime::now()));
@@ -61,11 +62,7 @@ impl Opener {
         let part = Part::create(self.disk.as_ref(), &spec.folder, encoder, &first_lines)
             .map_err(|fault| fault.to_string())?;
 
-        let limit = (spec.limit_ms > 0)
-            .then(|| spec.limit_ms.saturating_mul(u64::from(spec.rate_hz)) / 1000);
-        let waker = writer.waker.clone();
-        let (tap, reader) =
-            Tap::new(recorder, spec.target, spec.rate_hz, spec.channels, limit, waker);
+        let (tap, reader) = Tap::new(tap_spec(recorder, &spec), writer.waker.clone());
         let tap = Box::new(tap);
         if let Err(MediaBusy) = self.media.send(MediaCommand::AddTap { command, tap }) {
             part.discard(self.disk.as_ref());
@@ -78,6 +75,21 @@ impl Opener {
     }
 }
 
+fn tap_spec(recorder: RecorderHandle, spec: &RecordingSpec) -> TapSpec {
+    let limit_samples = spec.limit_ms.saturating_mul(u64::from(spec.rate_hz)) / 1000;
+    TapSpec {
+        recorder,
+        target: spec.target,
+        layout: spec.layout,
+        left_leg: spec.left_leg,
+        rate_hz: spec.rate_hz,
+        limit_samples: (spec.limit_ms > 0).then_some(limit_samples),
+        silence: spec.silence,
+        beep: spec.beep,
+        trim_silence: spec.trim_silence,
+    }
+}
+
 /// What can be refused before a disk is touched.
 fn check(spec: &RecordingSpec, spool: &Path) -> Result<(), String> {
     let is_inside = spec.folder.starts_with(spool)
@@ -87,8 +99,12 @@ fn check(spec: &RecordingSpec, spool: &Path) -> Result<(), String> {
         let (folder, spool) = (spec.folder.display(), spool.display());
         return Err(format!("the folder {folder} is not inside the spool {spool}"));
     }
-    if !(1..=2).contains(&spec.channels) {
-        return Err(format!("a file has 1 or 2 channels, not {}", spec.channels));
+    let layout = spec.layout.as_str();
+    if !spec.layout.suits(spec.target) {
+        return Err(format!("the layout {layout} does not suit what is recorded"));
+    }
+    if (spec.layout == ChannelLayout::LegRest) != spec.left_leg.is_some() {
+        return Err(format!("the layout {layout} and its left leg do not go together"));
     }
     if !(8000..=48_000).contains(&spec.rate_hz) {
         return Err(format!("a file has 8000 to 48000 samples a second, not {}", spec.rate_hz));
@@ -106,7 +122,8 @@ fn unix_us(time: SystemTime) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boundary::handle::{Handle, RoomHandle};
+    use crate::boundary::handle::{Handle, LegHandle, RoomHandle};
+    use crate::record::silence::SilenceRule;
     use crate::record::spec::{Format, Target};
 
     #[test]
@@ -115,19 +132,25 @@ mod tests {
             folder: "/spool/rec_1".into(),
             format: Format::Wav,
             target: Target::Room(RoomHandle(Handle { slot: 0, generation: 1 })),
+            layout: ChannelLayout::Mix,
+            left_leg: None,
             rate_hz: 8000,
-            channels: 1,
             limit_ms: 0,
+            silence: SilenceRule::default(),
+            beep: false,
+            trim_silence: false,
             label: String::new(),
         };
         let spool = Path::new("/spool");
         assert_eq!(check(&sound, spool), Ok(()));
         type Bend = fn(&mut RecordingSpec);
-        let cases: [(Bend, &str); 6] = [
+        let cases: [(Bend, &str); 8] = [
             (|spec| spec.folder = "/etc/passwd".into(), "not inside the spool"),
             (|spec| spec.folder = "/spool/../etc".into(), "not inside the spool"),
             (|spec| spec.folder = "/spool".into(), "not inside the spool"),
-            (|spec| spec.channels = 3, "1 or 2 channels, not 3"),
+            (|spec| spec.layout = ChannelLayout::RxTx, "rx_tx does not suit"),
+            (|spec| spec.layout = ChannelLayout::LegRest, "do not go together"),
+            (|spec| spec.left_leg = Some(LegHandle::from_u64(1)), "do not go together"),
             (|spec| spec.rate_hz = 0, "not 0"),
             (|spec| spec.label = "x".repeat(LABEL_LIMIT + 1), "the label is longer"),
         ];

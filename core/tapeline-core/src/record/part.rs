@@ -90,6 +90,26 @@ impl GrowingFile {
         Ok(())
     }
 
+    fn cut(&mut self, length: u64) -> Result<(), PartFault> {
+        self.file.set_length(length).map_err(|error| self.fault(error))?;
+        self.length = length;
+        Ok(())
+    }
+
+    /// Keeps the first lines; all when there are not more.
+    fn cut_behind_line(&mut self, lines: u64, scratch: &mut Vec<u8>) -> Result<(), PartFault> {
+        let (mut seen, mut kept) = (0, 0);
+        self.read_through(0, scratch, |bytes| {
+            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                if seen < lines {
+                    kept += line.len() as u64;
+                    seen += u64::from(line.ends_with(b"\n"));
+                }
+            }
+        })?;
+        self.cut(kept)
+    }
+
     fn overwrite(&mut self, bytes: &[u8], offset: u64) -> Result<(), PartFault> {
         write_all_at(self.file.as_mut(), bytes, offset).map_err(|(_, error)| self.fault(error))
     }
@@ -212,11 +232,33 @@ impl Part {
         Ok(())
     }
 
-    /// Writes what the encoder held back, and the final head.
-    pub fn finish(&mut self, sample_count: u64, scratch: &mut Vec<u8>) -> Result<(), PartFault> {
+    /// Writes what the encoder held back. No sample can be appended any more.
+    pub fn flush(&mut self, scratch: &mut Vec<u8>) -> Result<(), PartFault> {
         scratch.clear();
         self.encoder.flush(scratch).map_err(PartFault::Encoder)?;
-        self.append_body(scratch)?;
+        self.append_body(scratch)
+    }
+
+    /// Cuts a flushed file behind `sample_count` samples, with its block hashes.
+    pub fn cut(&mut self, sample_count: u64, scratch: &mut Vec<u8>) -> Result<(), PartFault> {
+        let length = self.head.len() as u64 + self.encoder.body_bytes_of(sample_count);
+        if length >= self.audio.length {
+            return Ok(());
+        }
+        self.audio.cut(length)?;
+        self.sum_up_music(scratch)?;
+        let blocks = self.encoder.blocks();
+        let whole = (0..).take_while(|second| blocks.range(*second).end <= length).count() as u64;
+        let lines = std::mem::take(&mut self.block_lines);
+        self.blocks.append(&lines)?;
+        self.blocks.cut_behind_line(whole, scratch)?;
+        self.hasher = BlockHasher::resume(blocks, whole);
+        let (hasher, lines) = (&mut self.hasher, &mut self.block_lines);
+        self.audio.read_through(blocks.range(whole).start, scratch, |it| hasher.add(it, lines))
+    }
+
+    /// Writes the final head and the last hashes of a flushed file.
+    pub fn finish(&mut self, sample_count: u64) -> Result<(), PartFault> {
         self.replace_head(self.encoder.final_head(self.body_bytes(), sample_count))?;
         self.finish_blocks()
     }
@@ -227,20 +269,24 @@ impl Part {
         let (body_bytes, sample_count) = self.encoder.whole_body(self.body_bytes());
         let length = self.head.len() as u64 + body_bytes;
         if length < self.audio.length {
-            self.audio.file.set_length(length).map_err(|error| self.audio.fault(error))?;
-            self.audio.length = length;
+            self.audio.cut(length)?;
         }
+        self.sum_up_music(scratch)?;
+        self.replace_head(self.encoder.final_head(body_bytes, sample_count))?;
+        self.salvage_blocks(scratch)?;
+        Ok(sample_count)
+    }
+
+    /// The encoder's own checksum has bytes that are not in the file: makes it from the file.
+    fn sum_up_music(&mut self, scratch: &mut Vec<u8>) -> Result<(), PartFault> {
         if let Encoder::Mp3(encoder) = &mut self.encoder {
-            // The encoder's own sum has bytes that did not reach the file.
             let mut crc = 0;
             self.audio.read_through(self.head.len() as u64, scratch, |bytes| {
                 crc = crc16(crc, bytes);
             })?;
             encoder.set_music_crc(crc);
         }
-        self.replace_head(self.encoder.final_head(body_bytes, sample_count))?;
-        self.salvage_blocks(scratch)?;
-        Ok(sample_count)
+        Ok(())
     }
 
     /// The block that was being hashed may have had bytes that are not in the file: once more.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::boundary::handle::{LegHandle, RoomHandle};
+use crate::record::silence::SilenceRule;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -12,13 +13,63 @@ pub enum Format {
     Mp3,
 }
 
-/// What is heard in the file.
+/// Whose audio is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// The room's whole mix, mono.
+    /// One room; the recording ends with it.
     Room(RoomHandle),
-    /// One leg's two directions, mixed to mono or left (what it says) and right (what it hears).
+    /// One leg, wherever it is: the recording follows it from room to room and ends with it.
     Leg(LegHandle),
+}
+
+/// What stands in the channels of the file. `rx` is what a leg says, `tx` what it hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelLayout {
+    /// Mono. A room: everybody; a leg: both directions.
+    Mix,
+    Rx,
+    Tx,
+    /// Stereo, the first on the left.
+    RxTx,
+    TxRx,
+    /// Stereo of a room: one leg on the left, everybody else on the right. The left is silent while
+    /// that leg is not in the room.
+    LegRest,
+}
+
+impl ChannelLayout {
+    pub const ALL: [Self; 6] =
+        [Self::Mix, Self::Rx, Self::Tx, Self::RxTx, Self::TxRx, Self::LegRest];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mix => "mix",
+            Self::Rx => "rx",
+            Self::Tx => "tx",
+            Self::RxTx => "rx_tx",
+            Self::TxRx => "tx_rx",
+            Self::LegRest => "leg_rest",
+        }
+    }
+
+    /// `None`: there is no layout of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|layout| layout.as_str() == name)
+    }
+
+    pub fn channels(self) -> u8 {
+        match self {
+            Self::Mix | Self::Rx | Self::Tx => 1,
+            Self::RxTx | Self::TxRx | Self::LegRest => 2,
+        }
+    }
+
+    pub fn suits(self, target: Target) -> bool {
+        match target {
+            Target::Room(_) => matches!(self, Self::Mix | Self::LegRest),
+            Target::Leg(_) => self != Self::LegRest,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -27,11 +78,18 @@ pub struct RecordingSpec {
     pub folder: PathBuf,
     pub format: Format,
     pub target: Target,
+    pub layout: ChannelLayout,
+    /// The leg on the left of [`ChannelLayout::LegRest`]; other layouts have none.
+    pub left_leg: Option<LegHandle>,
     pub rate_hz: u32,
-    /// 1 or 2.
-    pub channels: u8,
     /// The recording ends by itself after so many milliseconds of file; 0: never.
     pub limit_ms: u64,
+    /// It also ends by itself when it is silent for too long.
+    pub silence: SilenceRule,
+    /// A beep at its start: the target hears it, and it is in the file.
+    pub beep: bool,
+    /// Silence before the first sound is never written, silence behind the last is cut off at the end.
+    pub trim_silence: bool,
     /// Free text for the journal's first line (ids and labels of the control plane), JSON.
     pub label: String,
 }

@@ -4,77 +4,57 @@ use std::sync::Arc;
 
 use crate::boundary::event::FinishReason;
 use crate::boundary::handle::{LegHandle, RecorderHandle};
-use crate::record::spec::Target;
+use crate::media::beep::Beep;
+use crate::media::frame::{TICKS_PER_SECOND, energy};
+use crate::record::silence::{SilenceLimit, SilenceRule, Trim};
+use crate::record::spec::{ChannelLayout, Target};
 use crate::sys::eventfd::EventFd;
 
-/// When a tick happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TickTime {
-    pub unix_us: i64,
-    pub monotonic_ns: u64,
-}
-
-/// Something that belongs to a place on the recording's timeline. `position` counts samples of one
-/// channel since the start, silence for lost spans included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    pub position: u64,
-    pub kind: MarkKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MarkKind {
-    Armed {
-        at: TickTime,
-    },
-    /// The ring was full: so many samples were dropped here; the writer puts silence in their place.
-    Overflow {
-        samples: u64,
-    },
-    /// Ticks that never ran: silence for the writer to put in.
-    SkippedTicks {
-        samples: u64,
-    },
-    /// A participant of the recorded room. `delay_ms` is its jitter buffer's delay at that moment.
-    Joined {
-        leg: LegHandle,
-        delay_ms: u32,
-    },
-    Left {
-        leg: LegHandle,
-    },
-    BufferDelay {
-        leg: LegHandle,
-        delay_ms: u32,
-    },
-    /// Concealed samples of one leg inside the mix.
-    Concealed {
-        leg: LegHandle,
-        samples: u32,
-    },
-    Finished {
-        reason: FinishReason,
-    },
-}
+pub use crate::record::mark::{Mark, MarkKind, TickTime};
 
 /// Whether a recording goes on after a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TapState {
     Running,
     LimitReached,
+    /// Silent for as long as its [`SilenceRule`] allows.
+    SilentTooLong,
+}
+
+/// What a tap takes and when it stops by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct TapSpec {
+    pub recorder: RecorderHandle,
+    pub target: Target,
+    pub layout: ChannelLayout,
+    /// The leg on the left of [`ChannelLayout::LegRest`].
+    pub left_leg: Option<LegHandle>,
+    pub rate_hz: u32,
+    /// Counts one channel; `None`: no limit.
+    pub limit_samples: Option<u64>,
+    pub silence: SilenceRule,
+    /// A beep sounds at its start; it is neither speech nor silence.
+    pub beep: bool,
+    pub trim_silence: bool,
 }
 
 /// Owned by the media thread from the tick that arms it to the tick that finishes it.
 pub struct Tap {
-    pub recorder: RecorderHandle,
-    pub target: Target,
+    spec: TapSpec,
     channels: usize,
-    limit: Option<u64>,
     samples: rtrb::Producer<i16>,
     marks: rtrb::Producer<Mark>,
     waker: Arc<EventFd>,
+    armed: TickTime,
+    /// Samples of one channel since it was armed, recorded or not.
+    clock: u64,
     position: u64,
     dropped: u64,
+    /// The clock when the pause began.
+    paused_at: Option<u64>,
+    silence: Option<SilenceLimit>,
+    trim: Option<Trim>,
+    beep_left: u64,
     /// The writer was told that half of the ring is full, and it has not been emptier since.
     is_urgent: bool,
 }
@@ -89,36 +69,42 @@ pub struct TapReader {
 pub const RING_MS: u64 = 8_192;
 /// Marks that fit between two visits of the writer.
 const MARKS: usize = 4_096;
-/// Of them, those that only gaps and the end may use, so that facts never cost the timeline its truth.
+/// Of them, those that only gaps, pauses and the end may use, so that facts never cost the timeline its
+/// truth.
 const MARKS_FOR_GAPS: usize = 1_024;
 
 impl Tap {
-    /// Both ends of a recording's rings. `limit_samples` counts one channel; `None`: no limit.
-    pub fn new(
-        recorder: RecorderHandle,
-        target: Target,
-        rate_hz: u32,
-        channels: u8,
-        limit_samples: Option<u64>,
-        waker: Arc<EventFd>,
-    ) -> (Self, TapReader) {
-        let channels = usize::from(channels.max(1));
-        let capacity = (u64::from(rate_hz) * RING_MS / 1000) as usize * channels;
+    /// Both ends of a recording's rings. Allocates all that the ticks will use.
+    pub fn new(spec: TapSpec, waker: Arc<EventFd>) -> (Self, TapReader) {
+        let channels = usize::from(spec.layout.channels());
+        let capacity = (u64::from(spec.rate_hz) * RING_MS / 1000) as usize * channels;
         let (samples, sample_reader) = rtrb::RingBuffer::new(capacity);
         let (marks, mark_reader) = rtrb::RingBuffer::new(MARKS);
         let tap = Self {
-            recorder,
-            target,
+            spec,
             channels,
-            limit: limit_samples,
             samples,
             marks,
             waker,
+            armed: TickTime { unix_us: 0, monotonic_ns: 0 },
+            clock: 0,
             position: 0,
             dropped: 0,
+            paused_at: None,
+            silence: SilenceLimit::new(spec.silence, spec.rate_hz),
+            trim: spec.trim_silence.then(|| Trim::new(spec.rate_hz, channels)),
+            beep_left: if spec.beep { u64::from(Beep::samples(spec.rate_hz)) } else { 0 },
             is_urgent: false,
         };
         (tap, TapReader { samples: sample_reader, marks: mark_reader })
+    }
+
+    pub fn spec(&self) -> &TapSpec {
+        &self.spec
+    }
+
+    pub fn recorder(&self) -> RecorderHandle {
+        self.spec.recorder
     }
 
     pub fn channels(&self) -> usize {
@@ -136,6 +122,7 @@ impl Tap {
     }
 
     pub fn arm(&mut self, at: TickTime) {
+        self.armed = at;
         self.mark(MarkKind::Armed { at });
     }
 
@@ -146,30 +133,86 @@ impl Tap {
 
     /// One tick of a mono recording.
     pub fn push_mono(&mut self, frame: &[i16]) -> TapState {
-        let length = self.within_limit(frame.len());
-        if self.samples.slots() < length || !self.end_overflow() {
-            return self.drop_frame(length);
-        }
-        if let Ok(mut chunk) = self.samples.write_chunk(length) {
-            let (first, second) = chunk.as_mut_slices();
-            for (slot, sample) in first.iter_mut().chain(second).zip(frame) {
-                *slot = *sample;
-            }
-            chunk.commit_all();
-        }
-        self.advance(length)
+        self.push(frame.len(), || energy(frame), frame.iter().copied())
     }
 
     /// One tick of a stereo recording; both sides have the same length.
     pub fn push_stereo(&mut self, left: &[i16], right: &[i16]) -> TapState {
-        let length = self.within_limit(left.len().min(right.len()));
-        if self.samples.slots() < length * 2 || !self.end_overflow() {
+        let length = left.len().min(right.len());
+        let interleaved = left.iter().zip(right).flat_map(|(left, right)| [*left, *right]);
+        self.push(length, || energy(left).max(energy(right)), interleaved)
+    }
+
+    /// `samples` are interleaved, `energy` is that of the louder side.
+    fn push(
+        &mut self,
+        length: usize,
+        energy: impl FnOnce() -> u64,
+        samples: impl Iterator<Item = i16>,
+    ) -> TapState {
+        self.clock += length as u64;
+        if self.is_paused() {
+            return TapState::Running;
+        }
+        let is_beep = self.beep_left > 0;
+        self.beep_left = self.beep_left.saturating_sub(length as u64);
+        if self.silence.is_none() && self.trim.is_none() {
+            return self.write(length, samples);
+        }
+        let energy = energy();
+        let is_over =
+            self.silence.as_mut().is_some_and(|limit| !is_beep && limit.tick(energy, length));
+        let is_sound = is_beep || Trim::is_sound(energy, length);
+        let state = self.write_trimmed(is_sound, length, samples);
+        if is_over && state == TapState::Running { TapState::SilentTooLong } else { state }
+    }
+
+    fn write_trimmed(
+        &mut self,
+        is_sound: bool,
+        length: usize,
+        samples: impl Iterator<Item = i16>,
+    ) -> TapState {
+        match &mut self.trim {
+            Some(trim) if !trim.has_begun() && !is_sound => {
+                trim.hold(samples);
+                return TapState::Running;
+            }
+            Some(trim) if !trim.has_begun() => {
+                let before = trim.begin();
+                self.begin_file(length as u64, before);
+            }
+            _ => {}
+        }
+        let state = self.write(length, samples);
+        if let Some(trim) = self.trim.as_mut().filter(|_| is_sound) {
+            trim.sound_until(self.position);
+        }
+        state
+    }
+
+    /// The file begins with what was held, `ago` samples before the present clock ends.
+    fn begin_file(&mut self, ago: u64, held: Vec<i16>) {
+        let length = held.len() / self.channels;
+        let unix_us = self.unix_us(self.clock.saturating_sub(ago + length as u64));
+        self.mark_surely(MarkKind::AudioBegan { unix_us });
+        if length > 0 {
+            self.write(length, held.iter().copied());
+        }
+        if let Some(trim) = &mut self.trim {
+            trim.keep(held);
+        }
+    }
+
+    fn write(&mut self, length: usize, samples: impl Iterator<Item = i16>) -> TapState {
+        let length = self.within_limit(length);
+        let count = length * self.channels;
+        if self.samples.slots() < count || !self.end_overflow() {
             return self.drop_frame(length);
         }
-        if let Ok(mut chunk) = self.samples.write_chunk(length * 2) {
+        if let Ok(mut chunk) = self.samples.write_chunk(count) {
             let (first, second) = chunk.as_mut_slices();
-            let interleaved = left.iter().zip(right).flat_map(|(left, right)| [*left, *right]);
-            for (slot, sample) in first.iter_mut().chain(second).zip(interleaved) {
+            for (slot, sample) in first.iter_mut().chain(second).zip(samples) {
                 *slot = sample;
             }
             chunk.commit_all();
@@ -177,9 +220,18 @@ impl Tap {
         self.advance(length)
     }
 
-    /// Ticks that were never run: their time is silence.
+    /// Ticks that were never run: their time is silence. Before the first sound and in a pause there is
+    /// no time in the file that they could be missing from.
     pub fn skip(&mut self, samples: u64) -> TapState {
-        let samples = match self.limit {
+        self.clock += samples;
+        if self.is_paused() {
+            return TapState::Running;
+        }
+        if let Some(trim) = self.trim.as_mut().filter(|trim| !trim.has_begun()) {
+            trim.forget();
+            return TapState::Running;
+        }
+        let samples = match self.spec.limit_samples {
             Some(limit) => samples.min(limit.saturating_sub(self.position)),
             None => samples,
         };
@@ -192,25 +244,79 @@ impl Tap {
         self.state()
     }
 
+    pub fn is_paused(&self) -> bool {
+        self.paused_at.is_some()
+    }
+
+    /// From now on nothing is taken, not even facts. False when it was paused already.
+    pub fn pause(&mut self) -> bool {
+        if self.is_paused() {
+            return false;
+        }
+        self.paused_at = Some(self.clock);
+        self.mark_surely(MarkKind::PauseBegan { unix_us: self.unix_us(self.clock) });
+        true
+    }
+
+    /// The file goes on where it was left. False when it was not paused.
+    pub fn resume(&mut self) -> bool {
+        let Some(paused_at) = self.paused_at.take() else { return false };
+        if let Some(trim) = &mut self.trim {
+            trim.forget();
+        }
+        self.mark_surely(MarkKind::PauseEnded { samples: self.clock - paused_at });
+        true
+    }
+
     /// Adds a fact at the present position. A full ring of marks drops it: audio goes first.
     pub fn mark(&mut self, kind: MarkKind) {
-        if self.marks.slots() > MARKS_FOR_GAPS {
+        if !self.is_paused() && self.marks.slots() > MARKS_FOR_GAPS {
             let _ = self.marks.push(Mark { position: self.position, kind });
         }
+    }
+
+    /// A fact that has the room of gaps: a writer would have to stall while hundreds of them come.
+    fn mark_surely(&mut self, kind: MarkKind) {
+        let _ = self.marks.push(Mark { position: self.position, kind });
     }
 
     /// The last call: tells the writer where the recording ends, and wakes it.
     /// False when the writer has not made room for it yet: call again at the next tick.
     pub fn finish(&mut self, reason: FinishReason) -> bool {
+        self.end_pause();
+        self.begin_silent_file();
         self.end_overflow();
         let position = self.position;
-        let told = self.marks.push(Mark { position, kind: MarkKind::Finished { reason } }).is_ok();
+        let keep = self.trim.as_ref().map_or(position, |trim| trim.end(position));
+        let end = Mark { position, kind: MarkKind::Finished { reason, keep } };
+        let told = self.marks.push(end).is_ok();
         self.waker.signal();
         told
     }
 
+    fn end_pause(&mut self) {
+        if let Some(paused_at) = self.paused_at.take() {
+            self.mark_surely(MarkKind::PauseEnded { samples: self.clock - paused_at });
+        }
+    }
+
+    /// Nothing was heard: a file of one tick says so, and every player takes it.
+    fn begin_silent_file(&mut self) {
+        let Some(trim) = self.trim.as_mut().filter(|trim| !trim.has_begun()) else { return };
+        let mut last = trim.begin();
+        let tick = (self.spec.rate_hz / TICKS_PER_SECOND) as usize * self.channels;
+        last.drain(..last.len().saturating_sub(tick));
+        last.resize(tick, 0);
+        self.begin_file(0, last);
+    }
+
+    fn unix_us(&self, clock: u64) -> i64 {
+        let since = clock.saturating_mul(1_000_000) / u64::from(self.spec.rate_hz.max(1));
+        self.armed.unix_us.saturating_add_unsigned(since)
+    }
+
     fn within_limit(&self, length: usize) -> usize {
-        match self.limit {
+        match self.spec.limit_samples {
             Some(limit) => length.min(limit.saturating_sub(self.position) as usize),
             None => length,
         }
@@ -227,7 +333,7 @@ impl Tap {
     }
 
     fn state(&self) -> TapState {
-        match self.limit {
+        match self.spec.limit_samples {
             Some(limit) if self.position >= limit => TapState::LimitReached,
             _ => TapState::Running,
         }
@@ -255,84 +361,4 @@ impl Tap {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::boundary::handle::{Handle, RoomHandle};
-
-    const LEG: LegHandle = LegHandle(Handle { slot: 1, generation: 1 });
-
-    fn tap(limit: Option<u64>) -> (Tap, TapReader, Arc<EventFd>) {
-        let waker = Arc::new(EventFd::new().unwrap());
-        let room = Target::Room(RoomHandle(Handle { slot: 1, generation: 1 }));
-        let recorder = RecorderHandle(Handle { slot: 1, generation: 1 });
-        let (tap, reader) = Tap::new(recorder, room, 8000, 1, limit, waker.clone());
-        (tap, reader, waker)
-    }
-
-    #[test]
-    fn facts_never_take_the_room_of_gaps_and_the_end() {
-        let (mut tap, mut reader, _waker) = tap(None);
-        for _ in 0..2 * MARKS {
-            tap.mark(MarkKind::Left { leg: LEG });
-        }
-        tap.skip(160);
-        assert!(tap.finish(FinishReason::Command));
-
-        let marks: Vec<Mark> = std::iter::from_fn(|| reader.marks.pop().ok()).collect();
-        assert_eq!(marks.len(), MARKS - MARKS_FOR_GAPS + 2);
-        let skipped = Mark { position: 0, kind: MarkKind::SkippedTicks { samples: 160 } };
-        assert_eq!(marks[marks.len() - 2], skipped);
-        assert_eq!(marks[marks.len() - 1].position, 160);
-    }
-
-    #[test]
-    fn a_gap_that_cannot_be_told_goes_on_until_it_can() {
-        let (mut tap, mut reader, _waker) = tap(None);
-        for _ in 0..MARKS {
-            tap.skip(1);
-        }
-        tap.skip(160);
-        tap.push_mono(&[7; 160]);
-        assert_eq!(reader.samples.slots(), 0, "audio behind a gap nobody knows of would be early");
-        assert!(!tap.finish(FinishReason::Command));
-        while reader.marks.pop().is_ok() {}
-
-        tap.push_mono(&[8; 160]);
-
-        let gap = reader.marks.pop().unwrap();
-        let kind = MarkKind::Overflow { samples: 320 };
-        assert_eq!(gap, Mark { position: MARKS as u64, kind });
-        assert_eq!(reader.samples.slots(), 160);
-        assert_eq!(tap.position(), MARKS as u64 + 480);
-    }
-
-    #[test]
-    fn a_limit_holds_for_silence_too() {
-        let (mut tap, _reader, _waker) = tap(Some(400));
-        assert_eq!(tap.push_mono(&[1; 160]), TapState::Running);
-        assert_eq!(tap.skip(16_000), TapState::LimitReached);
-        assert_eq!(tap.position(), 400);
-    }
-
-    #[test]
-    fn the_writer_is_called_once_when_half_of_the_ring_is_full() {
-        let (mut tap, mut reader, waker) = tap(None);
-        let is_called = || waker.wait(std::time::Duration::ZERO);
-        for _ in 0..200 {
-            tap.push_mono(&[0; 160]);
-        }
-        assert!(!is_called());
-        for _ in 0..20 {
-            tap.push_mono(&[0; 160]);
-        }
-        assert!(is_called());
-        tap.push_mono(&[0; 160]);
-        assert!(!is_called());
-
-        reader.samples.read_chunk(30_000).unwrap().commit_all();
-        for _ in 0..220 {
-            tap.push_mono(&[0; 160]);
-        }
-        assert!(is_called());
-    }
-}
+mod tests;

@@ -16,8 +16,9 @@ use tapeline_core::media::command::{Agreement, Codec, Direction, MediaCommand, M
 use tapeline_core::media::leg::link::{Link, MemoryLink, MemoryPacket, MemoryPeer};
 use tapeline_core::media::supply::{Stock, supply};
 use tapeline_core::media::tick::{MediaConfig, Tick};
-use tapeline_core::record::spec::Target;
-use tapeline_core::record::tap::{Mark, MarkKind, Tap, TapReader, TickTime};
+use tapeline_core::record::silence::SilenceRule;
+use tapeline_core::record::spec::{ChannelLayout, Target};
+use tapeline_core::record::tap::{Mark, MarkKind, Tap, TapReader, TapSpec, TickTime};
 use tapeline_core::sys::eventfd::EventFd;
 
 pub const FRAME: usize = 160;
@@ -75,6 +76,21 @@ pub fn level_of(hz: f64, samples: &[i16]) -> f64 {
     }
     let power = before * before + last * last - step * before * last;
     2.0 * power.max(0.0).sqrt() / samples.len() as f64 / 32_768.0
+}
+
+/// A recording without limits.
+pub fn tap_spec(slot: u32, target: Target, layout: ChannelLayout) -> TapSpec {
+    TapSpec {
+        recorder: RecorderHandle(Handle { slot, generation: 1 }),
+        target,
+        layout,
+        left_leg: None,
+        rate_hz: 8_000,
+        limit_samples: None,
+        silence: SilenceRule::default(),
+        beep: false,
+        trim_silence: false,
+    }
 }
 
 pub struct Phone {
@@ -166,15 +182,19 @@ impl Stage {
     }
 
     /// Starts a recording of the target; the writer's end.
-    pub fn record(&mut self, slot: u32, target: Target, channels: u8, limit: Option<u64>) -> Tape {
-        let recorder = RecorderHandle(Handle { slot, generation: 1 });
+    pub fn record(&mut self, slot: u32, target: Target, layout: ChannelLayout) -> Tape {
+        self.record_as(tap_spec(slot, target, layout))
+    }
+
+    pub fn record_as(&mut self, spec: TapSpec) -> Tape {
         let waker = Arc::new(EventFd::new().unwrap());
-        let (tap, reader) = Tap::new(recorder, target, 8_000, channels, limit, waker);
+        let (tap, reader) = Tap::new(spec, waker);
         self.next_command += 1;
         let command = self.next_command;
         let tap = Box::new(tap);
         assert!(self.media.send(MediaCommand::AddTap { command, tap }).is_ok());
-        Tape { recorder, reader, samples: Vec::new(), marks: Vec::new() }
+        let channels = usize::from(spec.layout.channels());
+        Tape { recorder: spec.recorder, channels, reader, samples: Vec::new(), marks: Vec::new() }
     }
 
     /// One packet of every phone that says something, 10 ms before the tick, then the tick.
@@ -264,6 +284,7 @@ impl Phone {
 /// The writer's end of a recording.
 pub struct Tape {
     pub recorder: RecorderHandle,
+    channels: usize,
     pub reader: TapReader,
     pub samples: Vec<i16>,
     pub marks: Vec<Mark>,
@@ -279,6 +300,11 @@ impl Tape {
             self.samples.push(sample);
         }
         self
+    }
+
+    /// One channel of what was wound so far.
+    pub fn side(&self, channel: usize) -> Vec<i16> {
+        self.samples.iter().skip(channel).step_by(self.channels).copied().collect()
     }
 
     pub fn has(&self, wanted: impl Fn(&MarkKind) -> bool) -> Option<u64> {

@@ -14,12 +14,13 @@ use sha2::{Digest, Sha256};
 use tapeline_core::boundary::command::StartRecording;
 use tapeline_core::boundary::counters::Counters;
 use tapeline_core::boundary::event::{Event, FinishReason, RecordingFinished};
-use tapeline_core::boundary::handle::{Handle, RecorderHandle, RoomHandle};
+use tapeline_core::boundary::handle::{Handle, LegHandle, RecorderHandle, RoomHandle};
 use tapeline_core::boundary::sink::{EventQueue, event_path};
 use tapeline_core::media::command::{MediaCommand, MediaHandle};
 use tapeline_core::record::disk::{DiskSpool, Spool};
 use tapeline_core::record::format::{SecondBlocks, Shape};
-use tapeline_core::record::spec::{Format, RecordingSpec, Target};
+use tapeline_core::record::silence::SilenceRule;
+use tapeline_core::record::spec::{ChannelLayout, Format, RecordingSpec, Target};
 use tapeline_core::record::tap::{RING_MS, Tap, TapState, TickTime};
 use tapeline_core::record::{RecordConfig, RecordThreads, start_on};
 
@@ -55,13 +56,22 @@ impl Studio {
 
     pub fn spec(&mut self, format: Format, rate_hz: u32, channels: u8) -> RecordingSpec {
         self.next += 1;
+        let handle = Handle { slot: 1, generation: 1 };
+        let (target, layout) = match channels {
+            1 => (Target::Room(RoomHandle(handle)), ChannelLayout::Mix),
+            _ => (Target::Leg(LegHandle(handle)), ChannelLayout::RxTx),
+        };
         RecordingSpec {
             folder: self.folder.path.join(format!("rec_{}", self.next)),
             format,
-            target: Target::Room(RoomHandle(Handle { slot: 1, generation: 1 })),
+            target,
+            layout,
+            left_leg: None,
             rate_hz,
-            channels,
             limit_ms: 0,
+            silence: SilenceRule::default(),
+            beep: false,
+            trim_silence: false,
             label: format!("{{\"recording\":\"rec_{}\"}}", self.next),
         }
     }
@@ -101,7 +111,7 @@ impl Studio {
         let (folder, rate_hz) = (spec.folder.clone(), spec.rate_hz);
         let recorder = self.open(spec);
         let mut tap = self.tap();
-        assert_eq!(tap.recorder, recorder);
+        assert_eq!(tap.recorder(), recorder);
         tap.arm(TickTime { unix_us: STARTED_UNIX_US, monotonic_ns: 1 });
         Stage { tap, recorder, folder, rate_hz }
     }

@@ -15,6 +15,7 @@ use crate::boundary::counters::LegStats;
 use crate::boundary::event::Event;
 use crate::boundary::handle::{Handle, LegHandle};
 use crate::boundary::sink::TickEventSink;
+use crate::media::beep::Beep;
 use crate::media::command::{Agreement, Codec, Direction};
 use crate::media::frame::{Frame, TICK_MS, TICK_NS, TICKS_PER_SECOND, energy};
 use crate::media::room::limiter::Limiter;
@@ -72,6 +73,8 @@ pub struct Leg {
     /// Into the room: what it says in this tick.
     pub frame: Frame,
     pub limiter: Limiter,
+    /// Only it hears it.
+    pub beep: Beep,
     /// Delay that the recordings were told last.
     pub marked_delay_ms: u32,
     /// Concealed samples that the recordings have not been told yet.
@@ -106,6 +109,7 @@ impl Leg {
             is_deaf: false,
             frame: Frame::silence(Codec::Pcmu.rate_hz()),
             limiter: Limiter::default(),
+            beep: Beep::default(),
             marked_delay_ms: 0,
             unmarked_concealed: 0,
             receiver: Receiver::new(nowhere, Codec::Pcmu.rate_hz()),

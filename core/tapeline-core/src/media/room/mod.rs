@@ -3,6 +3,7 @@
 pub mod limiter;
 
 use crate::boundary::handle::{Handle, RoomHandle};
+use crate::media::beep::Beep;
 use crate::media::frame::{FRAME_MAX, Frame, frame_length};
 use limiter::Limiter;
 
@@ -15,6 +16,8 @@ pub struct Room {
     /// What is recorded: the whole mix.
     mix: Frame,
     limiter: Limiter,
+    /// Everybody hears it.
+    pub beep: Beep,
 }
 
 impl Room {
@@ -26,6 +29,7 @@ impl Room {
             sum: [0; FRAME_MAX],
             mix: Frame::silence(8_000),
             limiter: Limiter::default(),
+            beep: Beep::default(),
         })
     }
 
@@ -59,23 +63,31 @@ impl Room {
         }
     }
 
-    /// The whole mix of this tick, made once for all its recordings.
-    pub fn mix(&mut self) -> &[i16] {
+    /// When all talkers are in: adds what the room itself sounds.
+    pub fn sound(&mut self) {
+        let Self { rate_hz, sum, beep, .. } = self;
+        if beep.is_sounding() {
+            beep.add_to(sum.get_mut(..frame_length(*rate_hz)).unwrap_or(&mut []));
+        }
+    }
+
+    /// Makes the whole mix of this tick, once for all its recordings.
+    pub fn blend(&mut self) {
         let Self { rate_hz, sum, mix, limiter, .. } = self;
         let length = frame_length(*rate_hz);
         limiter.apply(sum.get(..length).unwrap_or(&[]), mix.samples_mut());
-        mix.samples()
     }
 
-    /// What the talker of `own` hears: everyone else.
-    pub fn without(&self, own: &[i16], limiter: &mut Limiter, out: &mut [i16]) {
-        let mut others = [0_i32; FRAME_MAX];
-        let length = out.len().min(FRAME_MAX);
-        let Some(others) = others.get_mut(..length) else { return };
+    /// What [`Room::blend`] made.
+    pub fn mix(&self) -> &[i16] {
+        self.mix.samples()
+    }
+
+    /// The sum of everyone but the talker of `own`.
+    pub fn without(&self, own: &[i16], others: &mut [i32]) {
         for ((other, sum), own) in others.iter_mut().zip(self.sum()).zip(own) {
             *other = sum - i32::from(*own);
         }
-        limiter.apply(others, out);
     }
 }
 
@@ -95,13 +107,14 @@ mod tests {
 
         for (who, own) in frames.iter().enumerate() {
             let mut heard = [0; 160];
-            room.without(own, &mut Limiter::default(), &mut heard);
+            room.without(own, &mut heard);
             for n in 0..160 {
-                let others: i16 =
-                    frames.iter().enumerate().filter(|(i, _)| *i != who).map(|(_, f)| f[n]).sum();
+                let others = frames.iter().enumerate().filter(|(other, _)| *other != who);
+                let others: i32 = others.map(|(_, frame)| i32::from(frame[n])).sum();
                 assert_eq!(heard[n], others);
             }
         }
+        room.blend();
         let mix = room.mix();
         assert!((0..160).all(|n| mix[n] == frames.iter().map(|frame| frame[n]).sum::<i16>()));
     }

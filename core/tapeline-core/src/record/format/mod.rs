@@ -92,6 +92,14 @@ impl Encoder {
         }
     }
 
+    /// Bytes of a flushed body that `sample_count` samples need.
+    pub fn body_bytes_of(&self, sample_count: u64) -> u64 {
+        match self {
+            Self::Wav(shape) => sample_count * shape.block_align(),
+            Self::Mp3(encoder) => encoder.layout().body_bytes_of(sample_count),
+        }
+    }
+
     /// Of a body that ends anywhere: the longest part that is whole, and the samples a decoder gives
     /// for it when nothing was flushed.
     pub fn whole_body(&self, body_bytes: u64) -> (u64, u64) {

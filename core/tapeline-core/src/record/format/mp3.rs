@@ -150,6 +150,12 @@ impl Layout {
         body_bytes / self.frame_bytes
     }
 
+    /// Bytes of the frames that a decoder needs for so many samples.
+    pub fn body_bytes_of(&self, sample_count: u64) -> u64 {
+        let held = sample_count + ENCODER_DELAY + DECODER_DELAY;
+        held.div_ceil(self.samples_per_frame) * self.frame_bytes
+    }
+
     /// Samples of the recording that so many frames give when nothing was flushed behind them.
     pub fn decodable_samples(&self, frames: u64) -> u64 {
         (frames * self.samples_per_frame).saturating_sub(ENCODER_DELAY + DECODER_DELAY)

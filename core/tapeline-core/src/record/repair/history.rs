@@ -21,6 +21,8 @@ pub struct History {
     shape: Option<Shape>,
     opened_unix_us: Option<i64>,
     armed_unix_us: Option<i64>,
+    /// Silence before it was left out.
+    audio_unix_us: Option<i64>,
     gaps: Vec<GapLine>,
     pub finished: Option<LastLine>,
     pub repaired: Option<LastLine>,
@@ -76,7 +78,8 @@ impl History {
     }
 
     pub fn started_unix_us(&self) -> i64 {
-        self.armed_unix_us.or(self.opened_unix_us).unwrap_or_default()
+        let began = self.audio_unix_us.or(self.armed_unix_us);
+        began.or(self.opened_unix_us).unwrap_or_default()
     }
 
     /// Gaps inside the first `sample_count` samples, by reason.
@@ -107,6 +110,7 @@ impl History {
                 self.opened_unix_us = line.get("opened_unix_us").and_then(Value::as_i64);
             }
             "armed" => self.armed_unix_us = line.get("unix_us").and_then(Value::as_i64),
+            "audio_began" => self.audio_unix_us = line.get("unix_us").and_then(Value::as_i64),
             why @ ("overflow" | "skipped_ticks") => {
                 if let (Some(at), Some(samples)) = (number("at"), number("samples")) {
                     self.add_gap(GapLine { why: why.to_owned(), at, samples });

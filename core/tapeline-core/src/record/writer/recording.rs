@@ -134,7 +134,7 @@ impl Recording {
     pub fn wind_up(&mut self, desk: &mut Desk) -> Result<Visit, PartFault> {
         while matches!(self.phase, Phase::Running) && self.write_waiting(desk)? == Visit::More {}
         if matches!(self.phase, Phase::Running) {
-            self.end(FinishReason::Command, desk)?;
+            self.end(FinishReason::Command, self.sample_count, desk)?;
         }
         self.hash_on(desk)
     }
@@ -171,8 +171,8 @@ impl Recording {
                 }
                 Step::GapBegins { gap, samples } => self.note_gap(gap, samples, desk),
                 Step::Fact(mark) => self.note_fact(mark, desk),
-                Step::End(reason) => {
-                    self.end(reason, desk)?;
+                Step::End { reason, keep } => {
+                    self.end(reason, keep, desk)?;
                     return Ok(Visit::More);
                 }
             }
@@ -260,9 +260,13 @@ impl Recording {
     }
 
     fn note_fact(&mut self, mark: Mark, desk: &mut Desk) {
-        if let MarkKind::Armed { at } = mark.kind {
-            self.started_unix_us = Some(at.unix_us);
-            Counters::add(&desk.counters.recordings_started, 1);
+        match mark.kind {
+            MarkKind::Armed { at } => {
+                self.started_unix_us = Some(at.unix_us);
+                Counters::add(&desk.counters.recordings_started, 1);
+            }
+            MarkKind::AudioBegan { unix_us } => self.started_unix_us = Some(unix_us),
+            _ => {}
         }
         self.journal.fact(mark);
     }
@@ -274,17 +278,23 @@ impl Recording {
             return Ok(());
         }
         self.trouble("the audio thread let go of the recording", desk);
-        self.end(FinishReason::RoomClosed, desk)
+        self.end(FinishReason::RoomClosed, self.sample_count, desk)
     }
 
-    fn end(&mut self, reason: FinishReason, desk: &mut Desk) -> Result<(), PartFault> {
+    fn end(&mut self, reason: FinishReason, keep: u64, desk: &mut Desk) -> Result<(), PartFault> {
         if self.started_unix_us.is_none() {
             self.phase = Phase::Unwanted;
             return Ok(());
         }
         let before = self.part.byte_count();
-        self.part.finish(self.sample_count, &mut desk.bytes)?;
+        self.part.flush(&mut desk.bytes)?;
         Counters::add(&desk.counters.bytes_written, self.part.byte_count() - before);
+        if keep < self.sample_count {
+            self.part.cut(keep, &mut desk.bytes)?;
+            self.journal.trimmed(keep, self.sample_count - keep);
+            self.sample_count = keep;
+        }
+        self.part.finish(self.sample_count)?;
         self.phase = Phase::Hashing { hash: self.part.hash(), reason };
         Ok(())
     }

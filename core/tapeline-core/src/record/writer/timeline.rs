@@ -39,7 +39,11 @@ pub enum Step {
     },
     /// Anything else for the journal.
     Fact(Mark),
-    End(FinishReason),
+    /// Silence behind `keep` is to be cut off.
+    End {
+        reason: FinishReason,
+        keep: u64,
+    },
 }
 
 /// Facts that wait for their position; more are dropped and counted.
@@ -60,11 +64,7 @@ impl Timeline {
     }
 
     pub fn add(&mut self, mark: Mark) {
-        let is_fact = !matches!(
-            mark.kind,
-            MarkKind::Overflow { .. } | MarkKind::SkippedTicks { .. } | MarkKind::Finished { .. }
-        );
-        if is_fact && self.marks.len() >= FACT_LIMIT {
+        if is_droppable(mark.kind) && self.marks.len() >= FACT_LIMIT {
             self.dropped_facts += 1;
             return;
         }
@@ -111,7 +111,7 @@ impl Timeline {
         match mark.kind {
             MarkKind::Overflow { samples } => self.gap(Gap::Overflow, samples),
             MarkKind::SkippedTicks { samples } => self.gap(Gap::SkippedTicks, samples),
-            MarkKind::Finished { reason } => Step::End(reason),
+            MarkKind::Finished { reason, keep } => Step::End { reason, keep },
             _ => Step::Fact(mark),
         }
     }
@@ -120,6 +120,17 @@ impl Timeline {
         self.silence = samples;
         Step::GapBegins { gap, samples }
     }
+}
+
+/// Facts that a flood of them may cost; the others are few, and the truth of the timeline.
+fn is_droppable(kind: MarkKind) -> bool {
+    matches!(
+        kind,
+        MarkKind::Joined { .. }
+            | MarkKind::Left { .. }
+            | MarkKind::BufferDelay { .. }
+            | MarkKind::Concealed { .. }
+    )
 }
 
 #[cfg(test)]
@@ -140,7 +151,7 @@ mod tests {
                 available -= samples;
             }
             steps.push(step);
-            if matches!(step, Step::End(_)) {
+            if matches!(step, Step::End { .. }) {
                 break;
             }
         }
@@ -152,7 +163,8 @@ mod tests {
         let mut timeline = Timeline::default();
         timeline.add(mark(320, MarkKind::SkippedTicks { samples: 480 }));
         timeline.add(mark(960, MarkKind::Overflow { samples: 160 }));
-        timeline.add(mark(1280, MarkKind::Finished { reason: FinishReason::Command }));
+        let end = MarkKind::Finished { reason: FinishReason::Command, keep: 1100 };
+        timeline.add(mark(1280, end));
 
         let steps = run(&mut timeline, 640, 400);
 
@@ -166,7 +178,7 @@ mod tests {
             GapBegins { gap: Gap::Overflow, samples: 160 },
             Silence(160),
             Audio(160),
-            End(FinishReason::Command),
+            End { reason: FinishReason::Command, keep: 1100 },
         ];
         assert_eq!(steps, expected);
         assert_eq!(timeline.position(), 1280);
@@ -194,13 +206,14 @@ mod tests {
         let left = mark(400, MarkKind::Left { leg: LEG });
         let mut timeline = Timeline::default();
         timeline.add(left);
-        timeline.add(mark(500, MarkKind::Finished { reason: FinishReason::RoomClosed }));
+        let reason = FinishReason::RoomClosed;
+        timeline.add(mark(500, MarkKind::Finished { reason, keep: 500 }));
 
         let steps = run(&mut timeline, 300, 9999);
 
         use Step::{Audio, End, Fact, Silence};
         let gap = Step::GapBegins { gap: Gap::Overflow, samples: 100 };
-        let end = End(FinishReason::RoomClosed);
+        let end = End { reason, keep: 500 };
         assert_eq!(steps, [Audio(300), gap, Silence(100), Fact(left), gap, Silence(100), end]);
     }
 
