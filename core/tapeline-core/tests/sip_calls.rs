@@ -339,6 +339,59 @@ fn requests_in_a_dialog_are_each_answered() {
 }
 
 #[test]
+fn a_call_that_is_never_acknowledged_is_hung_up() {
+    let mut config = config();
+    config.limits.t1 = Duration::from_millis(10);
+    let mut node = Node::with(config, 4);
+    let mut phone = Phone::new(&node);
+    phone.send_invite(SDP);
+    let leg = node.arrived().leg;
+    node.command(SipCommand::Answer { leg }).unwrap();
+    for _ in 0..3 {
+        phone.expect(200);
+    }
+
+    assert_eq!(node.ended(leg), (EndedBy::NoAck, 408));
+    let bye = std::iter::repeat_with(|| phone.receive()).find(|m| m.start.starts_with("BYE "));
+    phone.ok(&bye.unwrap());
+    node.slots_become(0);
+    assert_eq!(node.count(|c| &c.caught_panics), 0);
+}
+
+#[test]
+fn digits_in_info_requests_are_told() {
+    let mut node = Node::new();
+    let mut phone = Phone::new(&node);
+    let leg = node.talk(&mut phone);
+    let mut send = |kind: &str, body: &str| {
+        phone.extra = format!("Content-Type: {kind}\r\n");
+        phone.seq += 1;
+        let text = phone.text("INFO", &format!("z9hG4bKinfo{}", phone.seq), phone.seq, "");
+        let length = format!("Content-Length: {}\r\n", body.len());
+        let text = text.replace("Content-Length: 0\r\n", &length) + body;
+        for _ in 0..2 {
+            phone.send_raw(&text);
+            phone.expect(200);
+        }
+    };
+    send("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n");
+    send("application/dtmf", "#");
+    send("application/media_control+xml", "5");
+
+    for told in [(b'5', 160), (b'#', 100)] {
+        let heard = node.event(|event| match event {
+            Event::Digit { leg: pressed, digit, duration_ms } if *pressed == leg => {
+                Some((*digit, *duration_ms))
+            }
+            _ => None,
+        });
+        assert_eq!(heard, told);
+    }
+    let more = |event: &Event| matches!(event, Event::Digit { .. }).then_some(());
+    assert_eq!(node.event_within(Duration::from_millis(50), more), None);
+}
+
+#[test]
 fn twelve_requests_at_once_are_all_answered() {
     let mut node = Node::new();
     let mut phone = Phone::new(&node);

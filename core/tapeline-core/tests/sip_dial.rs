@@ -56,10 +56,10 @@ fn a_call_of_ours_rings_is_answered_and_hung_up() {
     assert!(invite.body.contains(" RTP/AVP 0 8 101\r\n"), "{}", invite.body);
     assert!(invite.body.contains("a=sendrecv\r\n"), "{}", invite.body);
 
-    for status in [100, 181, 180, 180] {
+    for status in [100, 181, 180, 183, 180, 183] {
         bob.respond(&invite, status, "");
     }
-    assert_eq!(node.ringing(leg), 180);
+    assert_eq!((node.ringing(leg), node.ringing(leg)), (180, 183));
     assert!(node.media_now().is_none());
     bob.respond(&invite, 200, SDP);
     let ack = bob.expect("ACK");
@@ -70,7 +70,7 @@ fn a_call_of_ours_rings_is_answered_and_hung_up() {
     assert_eq!(ack.get("Call-ID"), invite.get("Call-ID"));
     assert_ne!(ack.get("Via"), invite.get("Via"));
     node.answered(leg);
-    assert!(!is_rung(&mut node, leg), "a repeated 180 was told twice");
+    assert!(!is_rung(&mut node, leg), "a repeated response was told twice");
     let MediaCommand::AddLeg(setup) = node.media() else { panic!() };
     let port = setup.rtp.local_addr().unwrap().port();
     assert!(invite.body.contains(&format!("m=audio {port} ")), "{}", invite.body);
@@ -311,6 +311,7 @@ fn early_media_opens_the_audio_and_the_200_may_repeat_change_or_leave_out_its_an
         let leg = node.dial(&bob.uri());
         let invite = bob.expect("INVITE");
         bob.respond(&invite, 183, SDP);
+        bob.respond(&invite, 183, &moved);
         assert_eq!(node.ringing(leg), 183);
         assert!(matches!(node.media(), MediaCommand::AddLeg(setup) if setup.leg == leg));
         let answered = |event: &Event| matches!(event, Event::CallAnswered { .. }).then_some(());
@@ -460,6 +461,32 @@ fn responses_of_strangers_change_nothing() {
     bob.expect("ACK");
     node.answered(leg);
     assert_eq!(node.count(|c| &c.caught_panics), 0);
+}
+
+#[test]
+fn a_node_can_call_itself() {
+    let mut node = Node::new();
+    let leg = node.dial(&format!("sip:room@{}", node.address));
+    let arrived = node.arrived();
+    assert_eq!((arrived.called.as_str(), arrived.caller.as_str()), ("room", "4711"));
+    node.command(SipCommand::Ring { leg: arrived.leg }).unwrap();
+    assert_eq!(node.ringing(leg), 180);
+    node.command(SipCommand::Answer { leg: arrived.leg }).unwrap();
+    node.answered(leg);
+    node.answered(arrived.leg);
+
+    node.command(SipCommand::HangUp { leg }).unwrap();
+    assert_eq!(node.ended(leg), (EndedBy::Command, 200));
+    assert_eq!(node.ended(arrived.leg), (EndedBy::RemoteBye, 200));
+    is_clean(&node);
+
+    let leg = node.dial(&format!("sip:room@{}", node.address));
+    let arrived = node.arrived();
+    node.command(SipCommand::Ring { leg: arrived.leg }).unwrap();
+    node.ringing(leg);
+    node.command(SipCommand::HangUp { leg }).unwrap();
+    assert_eq!(node.ended(arrived.leg), (EndedBy::RemoteCancel, 487));
+    is_clean(&node);
 }
 
 #[test]

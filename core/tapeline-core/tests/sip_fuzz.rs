@@ -5,7 +5,8 @@ mod sip_support;
 
 use std::time::{Duration, Instant};
 
-use sip_support::{Message, Node, Phone, SDP, config};
+use sip_support::far_end::FarEnd;
+use sip_support::{Message, Node, Phone, SDP, call, config};
 use tapeline_core::boundary::command::SipCommand;
 use tapeline_core::boundary::event::Event;
 use tapeline_core::sdp;
@@ -148,6 +149,60 @@ fn mutated_datagrams_leave_the_stack_alive() {
     node.sip.stop();
     assert_eq!(node.count(|c| &c.caught_panics), 0, "seed {seed:#x}");
     assert_eq!(node.slots.in_use(), 0);
+}
+
+/// Responses of the mutants' far end to one INVITE before it is dialled again.
+const RESPONSES: usize = 60;
+
+#[test]
+fn mutated_responses_leave_the_stack_alive() {
+    let seed = 0x00d1_a11e_d5ee_d001;
+    let mut random = Random(seed);
+    let mut config = config();
+    config.limits.t1 = Duration::from_millis(20);
+    config.limits.dialogs = 200;
+    let mut node = Node::with(config, 300);
+    let mut probe = Phone::new(&node);
+    let begun = Instant::now();
+
+    for round in 0..800 {
+        let mut bob = FarEnd::new();
+        bob.extra = "Record-Route: <sip:127.0.0.1:9;lr>, <sip:h;lr>\r\nRequire: 100rel\r\n".into();
+        let Ok(leg) = node.dial_as(call(&bob.uri())) else { continue };
+        let invite = bob.expect("INVITE");
+        let seeds: Vec<Vec<u8>> =
+            [(100, ""), (180, ""), (183, SDP), (200, SDP), (200, ""), (302, "")]
+                .into_iter()
+                .chain([(401, ""), (487, ""), (503, "")])
+                .map(|(status, body)| bob.response(&invite, status, body).into_bytes())
+                .collect();
+        // Towards the end of a script the final responses, so that much is tried before them.
+        for number in 0..RESPONSES {
+            let kinds = if number < RESPONSES / 2 { 3 } else { seeds.len() };
+            let chosen = &seeds[random.below(kinds)];
+            bob.send_raw(mutated(chosen, &seeds, &mut random));
+        }
+        if random.below(2) == 0 {
+            node.post(SipCommand::HangUp { leg });
+        }
+        bob.send_raw(&seeds[random.below(seeds.len())]);
+        bob.socket.set_nonblocking(true).unwrap();
+        while let Some(message) = bob.receive_now() {
+            assert!(!message.get("Call-ID").is_empty());
+        }
+        if round % 10 == 0 {
+            probe.is_answered();
+            while node.media_now().is_some() {}
+        }
+        assert!(begun.elapsed() < Duration::from_secs(40), "only {round} rounds");
+    }
+
+    probe.is_answered();
+    node.sip.stop();
+    assert_eq!(node.count(|c| &c.caught_panics), 0, "seed {seed:#x}");
+    assert_eq!(node.count(|c| &c.sip_rebuilds), 0);
+    assert_eq!(node.slots.in_use(), 0);
+    assert!(node.count(|c| &c.calls_answered) > 10);
 }
 
 /// Does what a control plane might with calls that arrived.

@@ -113,7 +113,7 @@ pub enum Event {
         reason: Cow<'static, str>,
     },
     CallArrived(Box<CallArrived>),
-    /// The far end of a call of ours sent 180 or 183; a repetition is not told.
+    /// The far end of a call of ours sent 180 or 183; each is told once.
     CallRinging {
         leg: LegHandle,
         sip_status: u16,

@@ -216,6 +216,7 @@ mod tests {
 
     use super::*;
     use crate::boundary::command::{Access, Network};
+    use crate::boundary::dial::Dial;
     use crate::boundary::handle::LegHandle;
     use crate::boundary::sink::{EventQueue, event_path};
     use crate::media::command::MediaCommand;
@@ -329,6 +330,42 @@ mod tests {
             stack.on_command(2, SipCommand::Reject { leg: other, status: 486, reason: "".into() });
             settle().await;
             assert_eq!(heard(&phone), ["SIP/2.0 486 Busy Here"]);
+        });
+    }
+
+    #[test]
+    fn a_panic_in_a_leg_that_calls_cancels_its_invite() {
+        let (stack, events, _media) = stack();
+        let runtime = runtime().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
+            let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
+            let listener = Rc::new(listener);
+            stack.listeners.borrow_mut().push(listener.clone());
+            let phone = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
+            let me = phone.local_addr().unwrap();
+            let uri = format!("sip:bob@{me}");
+            let call = Box::new(Dial::new(&uri, "", "", vec![], Duration::from_secs(9)).unwrap());
+            let leg: LegHandle = stack.slots.allocate().unwrap();
+            stack.on_command(1, SipCommand::Dial { leg, call });
+            settle().await;
+            let mut buffer = [0; 4096];
+            let length = phone.recv(&mut buffer).unwrap();
+            let invite = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            let ringing = invite.replacen(&format!("INVITE {uri} SIP/2.0"), "SIP/2.0 180 R", 1);
+            stack.on_datagram(&listener, ringing.as_bytes(), me).await;
+            settle().await;
+
+            let record = stack.record(leg).unwrap();
+            assert!(record.mailbox.try_send(Input::Panic).is_ok());
+            settle().await;
+
+            let ended = events.drain(100).into_iter().any(|event| {
+                matches!(event, Event::CallEnded { leg: l, by: EndedBy::Fault, .. } if l == leg)
+            });
+            assert!(ended && !stack.is_quiet());
+            assert_eq!(heard(&phone), [format!("CANCEL {uri} SIP/2.0")]);
+            assert_eq!(stack.slots.in_use(), 0);
         });
     }
 

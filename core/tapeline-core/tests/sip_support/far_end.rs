@@ -40,6 +40,13 @@ impl FarEnd {
         Some(Message::parse(&buffer[..length]))
     }
 
+    /// What waits already, on a socket that does not block.
+    pub fn receive_now(&mut self) -> Option<Message> {
+        let mut buffer = [0; 65_535];
+        let (length, _) = self.socket.recv_from(&mut buffer).ok()?;
+        Some(Message::parse(&buffer[..length]))
+    }
+
     /// The next request of that method; copies of the INVITE before it are skipped.
     pub fn expect(&mut self, method: &str) -> Message {
         let end = Instant::now() + PATIENCE;

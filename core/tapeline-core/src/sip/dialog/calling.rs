@@ -160,13 +160,16 @@ impl Leg {
     }
 
     fn on_provisional(&mut self, status: u16, body: &[u8]) {
-        // A body that is no answer of use may be put right by the 200.
+        // A body that is no answer of use may be put right by the 200; a second one waits for it,
+        // so that no far end keeps the media thread busy.
         if !body.is_empty()
+            && self.agreement.is_none()
             && let Err(reason) = self.take_answer(body)
         {
             log::debug!("early media of leg {:?} not taken: {reason}", self.record.leg);
         }
-        if matches!(status, 180 | 183) && self.rung.replace(status) != Some(status) {
+        if matches!(status, 180 | 183) && !self.rung.contains(&status) {
+            self.rung.push(status);
             let leg = self.record.leg;
             self.stack.events.send(Event::CallRinging { leg, sip_status: status });
         }

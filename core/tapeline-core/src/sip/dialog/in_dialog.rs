@@ -1,16 +1,17 @@
 //! Requests inside a dialog (RFC 3261 §12.2.2, §14.2; RFC 3311).
 
-use rsipstack::sip::{Header, Method, StatusCode};
+use rsipstack::sip::{Header, Method, Request, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::time::Instant;
 
-use crate::boundary::event::EndedBy;
+use crate::boundary::event::{EndedBy, Event};
 use crate::media::command::{Agreement, Direction};
 use crate::sdp::{self, RemoteDescription, SdpError};
 use crate::sip::dialog::leg::{Incoming, Leg, Next};
 use crate::sip::dialog::peer::sequence;
 use crate::sip::dialog::record::Phase;
 use crate::sip::dialog::response::{allow, incompatible_media, refuse, sdp_type};
+use crate::sip::wire::digit;
 
 /// Why a new offer is refused; the dialog stays as it was.
 type Refused = (StatusCode, Vec<Header>);
@@ -34,12 +35,28 @@ impl Leg {
             Method::Bye => return self.on_bye(transaction).await,
             Method::Invite => self.on_reinvite(transaction).await,
             Method::Update => self.on_update(transaction).await,
-            Method::Info | Method::Options => {
+            Method::Info => {
+                self.on_info(&transaction.original);
+                refuse(transaction, StatusCode::OK, vec![allow()]).await;
+            }
+            Method::Options => {
                 refuse(transaction, StatusCode::OK, vec![allow()]).await;
             }
             _ => refuse(transaction, StatusCode::MethodNotAllowed, vec![allow()]).await,
         }
         Next::Stay
+    }
+
+    /// A key that the phone tells by name instead of in its RTP.
+    fn on_info(&self, request: &Request) {
+        let content_type = request.headers.iter().find_map(|header| match header {
+            Header::ContentType(value) => Some(value.value()),
+            _ => None,
+        });
+        let heard = content_type.and_then(|content_type| digit(content_type, &request.body));
+        let Some((digit, duration_ms)) = heard.filter(|_| self.agreement.is_some()) else { return };
+        let leg = self.record.leg;
+        self.stack.events.send(Event::Digit { leg, digit, duration_ms });
     }
 
     async fn on_bye(&mut self, transaction: Transaction) -> Next {

@@ -71,8 +71,8 @@ pub(super) struct Leg {
     pub answer_is_due: bool,
     pub offered: Option<Offered>,
     pub local: Option<LocalDescription>,
-    /// The last provisional status that was reported.
-    pub rung: Option<u16>,
+    /// Provisional statuses that were reported; once each.
+    pub rung: Vec<u16>,
     /// Bound, not yet the media thread's: we wait for the answer to our offer.
     pub sockets: Option<PortPair>,
     pub agreement: Option<Agreement>,
@@ -116,7 +116,7 @@ impl Leg {
             answer_is_due: false,
             offered: None,
             local: None,
-            rung: None,
+            rung: Vec::new(),
             sockets: None,
             agreement: None,
             deadline: None,
