@@ -25,6 +25,7 @@ from tapeline.config import Config, ConfigError
 from tapeline.control import AccountCache, Control, DialectRules, Dispatcher, Parts
 from tapeline.control.first_start import make_ready_room
 from tapeline.control.lifecycle import close_lost, drain
+from tapeline.control.limits import watch_limits
 from tapeline.control.live import LiveCall
 from tapeline.control.recordings import finish_put_off
 from tapeline.delivery import Deliverer, Outbox, Sender
@@ -298,6 +299,7 @@ class Node:
         self._run(dispatcher.run(), "dispatcher")
         self._run(programs.run(), "call programs")
         self._run(finish_put_off(control.parts), "second tries of recordings")
+        self._run(watch_limits(control.parts), "watch on limits")
         await asyncio.sleep(0)  # both run before the first signal
         self._dispatcher = dispatcher
         engine.subscribe(dispatcher.receive)

@@ -58,7 +58,7 @@ def _destination(tx: Transaction, called: str) -> tuple[Number, Application, Acc
         return None
     application = tx.applications.get(number.application_id)
     account = tx.accounts.get(number.account_id)
-    if application is None or account is None:
+    if application is None or application.deleted_at_ms is not None or account is None:
         return None
     return number, application, account
 
@@ -85,6 +85,7 @@ def _new_call(
 
 
 async def _refuse(parts: Parts, arrived: signal.CallArrived, status: int) -> None:
+    parts.live.refused.add(arrived.leg)
     try:
         await parts.engine.reject(arrived.leg, status=status, reason=REASONS[status])
     except EngineFailed as error:  # the caller gave up first

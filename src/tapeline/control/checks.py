@@ -1,8 +1,10 @@
 """Rules about values that more than one use case takes. Pure."""
 
+import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from tapeline.domain.error import InvalidChoice, InvalidUrl
+from tapeline.domain.error import Invalid, InvalidChoice, InvalidUrl, OutOfRange
 
 METHODS = ("GET", "POST")
 
@@ -24,3 +26,51 @@ def check_url(field: str, url: str | None) -> None:
 def check_method(field: str, method: str) -> None:
     if method not in METHODS:
         raise InvalidChoice(field=field, value=method, choices=METHODS)
+
+
+_SIP_URI = re.compile(
+    r"sip:[A-Za-z0-9\-_.!~*'()&=+$,;?/%]{1,128}"  # RFC 3261 §25.1: user
+    r"@(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::[1-9][0-9]{0,4})?"
+)
+_HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9-]{1,62}")
+_LONGEST_NAME = 128
+_LONGEST_VALUE = 1024
+
+
+def check_sip_uri(field: str, uri: str) -> None:
+    """Raises Invalid for what cannot be dialled: everything but `sip:USER@HOST[:PORT]`."""
+    if not _SIP_URI.fullmatch(uri):
+        raise Invalid(
+            field=field,
+            value=uri,
+            expected="a SIP address such as sip:alice@pbx.example.com:5060 (other numbers need a"
+            " trunk, and this node has none)",
+        )
+
+
+def check_caller(field: str, caller: str) -> None:
+    """What goes into `From`: printable, without what would end the quoted name or the address."""
+    if len(caller) > _LONGEST_NAME or not caller.isprintable() or any(c in caller for c in '<>"\\'):
+        raise Invalid(
+            field=field,
+            value=caller,
+            expected=f'at most {_LONGEST_NAME} printable characters without < > " or \\',
+        )
+
+
+def check_headers(field: str, headers: Mapping[str, str]) -> None:
+    """`X-…` headers of an INVITE: nothing that could end a line."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise Invalid(field=field, value=name, expected="a header name that starts with X-")
+        if len(value) > _LONGEST_VALUE or not value.isprintable():
+            raise Invalid(
+                field=field,
+                value=value,
+                expected=f"at most {_LONGEST_VALUE} printable characters",
+            )
+
+
+def check_range(field: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise OutOfRange(field=field, value=value, low=low, high=high)

@@ -1,22 +1,19 @@
-"""Use cases about conferences and who is in them.
+"""Conferences and who is in them: what call programs and use cases may do.
 
 A conference lives from the seat of its first leg until its last seat is empty. Seats are memory;
-the room in the core follows them. Everything that decides whether a conference exists happens
-under the lock of its account and name.
+the room in the core follows them. Whether a conference exists is decided under the lock of its
+account and name; once it `is_ending` nobody new gets a seat, and its name is free when it has gone.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from tapeline.control.live import LiveCall, LiveConference, Seat, epoch_ms, unbroken
-from tapeline.control.parts import Parts
-from tapeline.domain import event, signal
-from tapeline.domain.account import Account
-from tapeline.domain.command import (
-    ConferenceView,
-    GetConference,
-    ListConferences,
-    ParticipantView,
-)
+from tapeline.control.bridges import end_bridge
+from tapeline.control.calls import hang_up
+from tapeline.control.live import End, LiveCall, LiveConference, Seat, unbroken
+from tapeline.control.parts import ROOM_RATE_HZ, Parts
+from tapeline.control.seats import complete_if_empty, empty_seat, hears
+from tapeline.domain.call import EndCause, EndSource
 from tapeline.domain.conference import (
     Conference,
     ConferenceEnd,
@@ -24,15 +21,49 @@ from tapeline.domain.conference import (
     Participant,
     ParticipantState,
 )
-from tapeline.domain.error import ConferenceNotFound, EngineFailed
-from tapeline.domain.id import ConferenceId, EpochMs, EventId, new_uuid
+from tapeline.domain.error import (
+    AlreadyExists,
+    AlreadyInConference,
+    CallHasEnded,
+    ConferenceFull,
+    ConferenceHasEnded,
+    EngineFailed,
+)
+from tapeline.domain.id import ConferenceId, EpochMs, new_uuid
 from tapeline.domain.port import Transaction
 from tapeline.domain.verb import JoinConference
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-ROOM_RATE_HZ = 8000
+_SOURCES = {ConferenceEnd.API: EndSource.API}
+"""Who ends the calls of a conference that ends with them; the system if not listed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Founding:
+    """What a conference is to be, if it is not there yet."""
+
+    name: str
+    dialect: str
+    max_participants: int | None = None
+    expires_at_ms: EpochMs | None = None
+    extras: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seating:
+    """How a call is to sit in a conference."""
+
+    muted: bool = False
+    deaf: bool = False
+    on_hold: bool = False
+    start_on_enter: bool = True
+    end_on_exit: bool = False
+    hangs_up_on_exit: bool = False
+    max_members: int | None = None
+    callback_url: str | None = None
+    callback_method: str = "POST"
 
 
 # What a call program may do.
@@ -41,9 +72,32 @@ ROOM_RATE_HZ = 8000
 async def join_conference(parts: Parts, live_call: LiveCall, verb: JoinConference) -> Seat | None:
     """Takes a seat in the live conference of that name, which the first leg makes.
 
-    None when it has `max_members` already. The call must be answered. Raises EngineFailed.
+    None when it is full. The call must be answered. Raises EngineFailed.
     """
-    return await unbroken(_join(parts, live_call, verb))
+    founding = Founding(name=verb.name, dialect=live_call.call.dialect)
+    seating = Seating(
+        muted=verb.muted,
+        deaf=verb.deaf,
+        start_on_enter=verb.start_on_enter,
+        end_on_exit=verb.end_on_exit,
+        max_members=verb.max_members,
+        callback_url=verb.callback_url,
+        callback_method=verb.callback_method,
+    )
+    while True:
+        key = (live_call.call.account_id, verb.name)
+        there = parts.live.conferences.get(key)
+        if there is not None and there.is_ending:
+            await there.gone.wait()
+        try:
+            return await unbroken(_join_or_make(parts, live_call, founding, seating))
+        except ConferenceHasEnded:
+            continue
+        except ConferenceFull:
+            _log.info("conference_full", call=live_call.call.id)
+            return None
+        except CallHasEnded as error:
+            raise EngineFailed("join", "the call has ended") from error
 
 
 async def leave_conference(parts: Parts, seat: Seat) -> None:
@@ -54,40 +108,101 @@ async def leave_conference(parts: Parts, seat: Seat) -> None:
         _log.info("leg_gone_before_leave", call=seat.live_call.call.id, reason=error.reason)
 
 
-async def _join(parts: Parts, live_call: LiveCall, verb: JoinConference) -> Seat | None:
-    async with parts.live.locks.hold((live_call.call.account_id, verb.name)):
-        conference = parts.live.conference(live_call.call.account_id, verb.name)
-        if conference is None:
-            conference = await _open(parts, live_call, verb.name)
-        elif verb.max_members is not None and len(conference.seats) >= verb.max_members:
-            _log.info("conference_full", conference=conference.conference.id)
-            return None
-        try:
-            seat = await _take_seat(parts, live_call, conference, verb)
-        except BaseException:
-            await _complete_if_empty(parts, conference)
-            raise
-    waits = not verb.start_on_enter and conference.conference.state is ConferenceState.INIT
-    try:
-        await parts.engine.join(
-            live_call.leg, conference.room, muted=verb.muted or waits, deaf=verb.deaf or waits
-        )
-    except EngineFailed:
-        await _leave_seat(parts, seat, parts.clock.now_ms())
-        raise
+# What use cases may do.
+
+
+async def found_conference(
+    parts: Parts, live_call: LiveCall, founding: Founding, seating: Seating
+) -> Seat:
+    """Makes it and seats its creator. Raises AlreadyExists, CallHasEnded, EngineFailed."""
+    account_id = live_call.call.account_id
+    async with parts.live.locks.hold((account_id, founding.name)):
+        if (account_id, founding.name) in parts.live.conferences:
+            raise AlreadyExists(f"a live conference {founding.name!r}")
+        seat = await _seat_in_new(parts, live_call, founding, seating)
+    await _enter(parts, seat)
     return seat
 
 
-async def _open(parts: Parts, live_call: LiveCall, name: str) -> LiveConference:
+async def join_live(
+    parts: Parts, live_call: LiveCall, conference: LiveConference, seating: Seating
+) -> Seat:
+    """Raises ConferenceHasEnded, ConferenceFull, AlreadyInConference, CallHasEnded,
+    EngineFailed.
+    """
+    async with parts.live.locks.hold(conference.key):
+        seat = await _take_seat(parts, live_call, conference, seating)
+    await _enter(parts, seat)
+    if conference.is_ending:
+        raise ConferenceHasEnded(conference.conference.name)
+    return seat
+
+
+async def end_conference(
+    parts: Parts, conference: LiveConference, reason: ConferenceEnd, *, hangs_up: bool = False
+) -> None:
+    """Sends everyone out of it, or home; the last to leave completes it. The first reason stays."""
+    if not conference.is_ending:
+        conference.is_ending, conference.end_reason = True, reason
+    conference.hangs_up = conference.hangs_up or hangs_up
+    for seat in list(conference.seats.values()):
+        await _send_out(parts, seat)
+
+
+async def set_free(parts: Parts, live_call: LiveCall) -> None:
+    """Out of its conference or bridge, into its private room. Returns when that is so, or the
+    call is over.
+    """
+    if live_call.bridge is not None:
+        await end_bridge(parts, live_call.bridge)
+    if live_call.seat is not None:
+        seat = live_call.seat
+        await leave_conference(parts, seat)
+        await seat.left.wait()
+
+
+# Seats.
+
+
+async def _join_or_make(
+    parts: Parts, live_call: LiveCall, founding: Founding, seating: Seating
+) -> Seat:
+    key = (live_call.call.account_id, founding.name)
+    async with parts.live.locks.hold(key):
+        there = parts.live.conferences.get(key)
+        if there is not None:
+            seat = await _take_seat(parts, live_call, there, seating)
+        else:
+            seat = await _seat_in_new(parts, live_call, founding, seating)
+    await _enter(parts, seat)
+    return seat
+
+
+async def _seat_in_new(
+    parts: Parts, live_call: LiveCall, founding: Founding, seating: Seating
+) -> Seat:
+    """Under the name's lock."""
+    conference = await _open(parts, live_call, founding)
+    try:
+        return await _take_seat(parts, live_call, conference, seating)
+    except BaseException:
+        await complete_if_empty(parts, conference)
+        raise
+
+
+async def _open(parts: Parts, live_call: LiveCall, founding: Founding) -> LiveConference:
     conference = Conference(
         id=ConferenceId(new_uuid()),
         account_id=live_call.call.account_id,
-        name=name,
+        name=founding.name,
         node_id=parts.ownership.node_id,
         state=ConferenceState.INIT,
-        dialect=live_call.call.dialect,
+        dialect=founding.dialect,
         creator_call_id=live_call.call.id,
+        max_participants=founding.max_participants,
         created_at_ms=parts.clock.now_ms(),
+        expires_at_ms=founding.expires_at_ms,
+        extras=founding.extras,
     )
     room = await parts.engine.create_room(rate_hz=ROOM_RATE_HZ)
     try:
@@ -95,14 +210,32 @@ async def _open(parts: Parts, live_call: LiveCall, name: str) -> LiveConference:
     except BaseException:
         await parts.engine.close_room(room)
         raise
-    live = LiveConference(conference=conference, room=room, creator=live_call.call)
+    live = LiveConference(
+        conference=conference,
+        room=room,
+        creator=live_call.call,
+        application=live_call.application,
+    )
     parts.live.add_conference(live)
     return live
 
 
+def _check_room_for(live_call: LiveCall, conference: LiveConference, seating: Seating) -> None:
+    name = conference.conference.name
+    if conference.is_ending or conference.is_closing:
+        raise ConferenceHasEnded(name)
+    if live_call.call.id in conference.seats:
+        raise AlreadyInConference(live_call.call.id)
+    for limit in (seating.max_members, conference.conference.max_participants):
+        if limit is not None and len(conference.seats) >= limit:
+            raise ConferenceFull(name, limit)
+
+
 async def _take_seat(
-    parts: Parts, live_call: LiveCall, conference: LiveConference, verb: JoinConference
+    parts: Parts, live_call: LiveCall, conference: LiveConference, seating: Seating
 ) -> Seat:
+    """Under the name's lock."""
+    _check_room_for(live_call, conference, seating)
     now_ms = parts.clock.now_ms()
 
     def work(tx: Transaction) -> Participant:
@@ -111,9 +244,10 @@ async def _take_seat(
             conference_id=conference.conference.id,
             call_id=live_call.call.id,
             state=ParticipantState.JOINING,
-            muted=verb.muted,
-            deaf=verb.deaf,
-            end_conference_on_exit=verb.end_on_exit,
+            muted=seating.muted,
+            deaf=seating.deaf,
+            on_hold=seating.on_hold,
+            end_conference_on_exit=seating.end_on_exit,
             joined_at_ms=now_ms,
         )
         tx.participants.add(participant)
@@ -123,243 +257,64 @@ async def _take_seat(
         live_call=live_call,
         conference=conference,
         participant=await parts.store.write(work),
-        start_on_enter=verb.start_on_enter,
-        callback_url=verb.callback_url,
-        callback_method=verb.callback_method,
+        start_on_enter=seating.start_on_enter,
+        hangs_up_on_exit=seating.hangs_up_on_exit,
+        callback_url=seating.callback_url,
+        callback_method=seating.callback_method,
     )
+    if live_call.is_over or live_call.seat is not None:
+        # It ended, or sat down elsewhere, while the row was written: nobody would empty this seat.
+        gone = replace(seat.participant, state=ParticipantState.LEFT, left_at_ms=now_ms)
+        await parts.store.write(lambda tx: tx.participants.update(gone))
+        if live_call.is_over:
+            raise CallHasEnded(live_call.call.id)
+        raise AlreadyInConference(live_call.call.id)
     conference.seats[live_call.call.id] = seat
     live_call.seat = seat
     return seat
 
 
-# What the core reports.
-
-
-async def note_joined(parts: Parts, joined: signal.ParticipantJoined) -> None:
-    seat = parts.live.seat(joined.leg, joined.room)
-    if seat is None:
-        return
+async def _enter(parts: Parts, seat: Seat) -> None:
+    muted, deaf = hears(seat, seat.participant)
     conference = seat.conference
-    starts = seat.start_on_enter and conference.conference.state is ConferenceState.INIT
-    row = conference.conference
-    if starts:
-        row = replace(row, state=ConferenceState.IN_PROGRESS)
-    participant = replace(
-        seat.participant, state=ParticipantState.JOINED, joined_at_ms=epoch_ms(joined.unix_us)
-    )
-    is_first = not any(other.has_joined for other in conference.seats.values())
-    account = await parts.accounts.get(row.account_id)
-    now_ms = parts.clock.now_ms()
-
-    def work(tx: Transaction) -> None:
-        tx.participants.update(participant)
-        if starts:
-            tx.conferences.update(row)
-            tx.emit(
-                event.ConferenceStarted(
-                    id=EventId(new_uuid()), at_ms=now_ms, account=account, conference=row
-                )
-            )
-        tx.emit(
-            event.ParticipantJoined(
-                id=EventId(new_uuid()),
-                at_ms=now_ms,
-                account=account,
-                conference=row,
-                participant=participant,
-                call=seat.live_call.call,
-                is_first=is_first,
-                callback_url=seat.callback_url,
-                callback_method=seat.callback_method,
-            )
-        )
-
-    await parts.store.write(work)
-    seat.participant, seat.has_joined, conference.conference = participant, True, row
-    _log.info("participant_joined", conference=row.id, call=seat.live_call.call.id)
-    if starts:
-        await _end_waiting(parts, conference)
-
-
-async def _end_waiting(parts: Parts, conference: LiveConference) -> None:
-    """Who came before the conference started was kept in silence until now."""
-    for seat in list(conference.seats.values()):
-        if not seat.start_on_enter:
-            try:
-                await parts.engine.set_participant(
-                    seat.live_call.leg, muted=seat.participant.muted, deaf=seat.participant.deaf
-                )
-            except EngineFailed as error:
-                _log.info("leg_gone_while_waiting", reason=error.reason)
-
-
-async def note_left(parts: Parts, left: signal.ParticipantLeft) -> None:
-    seat = parts.live.seat(left.leg, left.room)
-    if seat is not None:
-        await _leave_seat(parts, seat, epoch_ms(left.unix_us))
-
-
-async def note_room_empty(parts: Parts, empty: signal.RoomEmpty) -> None:
-    conference = parts.live.rooms.get(empty.room)
-    if conference is None:
-        return
-    async with parts.live.locks.hold(_key(conference)):
-        await _complete_if_empty(parts, conference)
-
-
-async def left_because_call_ended(parts: Parts, seat: Seat) -> None:
-    """The SIP side tells the end of a call before the room's tick tells that its leg left."""
-    await _leave_seat(parts, seat, parts.clock.now_ms())
-
-
-async def _leave_seat(parts: Parts, seat: Seat, at_ms: EpochMs) -> None:
-    conference = seat.conference
-    if conference.seats.pop(seat.live_call.call.id, None) is None:
-        return
-    seat.live_call.seat = None
-    is_last = not conference.seats
-    account = await parts.accounts.get(conference.conference.account_id)
-    participant = replace(seat.participant, state=ParticipantState.LEFT, left_at_ms=at_ms)
-    # One that never got in is nobody's event.
-    left = _left_event(account, seat, participant, is_last=is_last) if seat.has_joined else None
-
-    def work(tx: Transaction) -> None:
-        tx.participants.update(participant)
-        if left is not None:
-            tx.emit(left)
-
     try:
-        await parts.store.write(work)
-    finally:
-        seat.participant = participant
-        seat.left.set()
-    _log.info("participant_left", conference=conference.conference.id, call=participant.call_id)
-    if participant.end_conference_on_exit and conference.seats:
-        await end_conference(parts, conference, ConferenceEnd.HOST_LEFT)
-    if is_last:
-        async with parts.live.locks.hold(_key(conference)):
-            await _complete_if_empty(parts, conference)
+        await parts.engine.join(seat.live_call.leg, conference.room, muted=muted, deaf=deaf)
+    except EngineFailed:
+        await leave_seat(parts, seat, parts.clock.now_ms())
+        raise
+    seat.is_in_room = True
+    if conference.is_ending:
+        await _send_out(parts, seat)
+    elif hears(seat, seat.participant) != (muted, deaf):  # it was changed meanwhile
+        await apply_seat(parts, seat)
 
 
-def _left_event(
-    account: Account, seat: Seat, participant: Participant, *, is_last: bool
-) -> event.ParticipantLeft:
-    return event.ParticipantLeft(
-        id=EventId(new_uuid()),
-        at_ms=participant.left_at_ms or participant.joined_at_ms,
-        account=account,
-        conference=seat.conference.conference,
-        participant=participant,
-        call=seat.live_call.call,
-        is_last=is_last,
-        callback_url=seat.callback_url,
-        callback_method=seat.callback_method,
-    )
+async def apply_seat(parts: Parts, seat: Seat) -> None:
+    """Makes the core's flags those of the participant's row."""
+    muted, deaf = hears(seat, seat.participant)
+    try:
+        await parts.engine.set_participant(seat.live_call.leg, muted=muted, deaf=deaf)
+    except EngineFailed as error:
+        _log.info("leg_gone_from_seat", call=seat.live_call.call.id, reason=error.reason)
 
 
-async def end_conference(parts: Parts, conference: LiveConference, reason: ConferenceEnd) -> None:
-    """Sends everyone back to their own documents; the last to leave completes it."""
-    conference.end_reason = reason
-    for seat in list(conference.seats.values()):
+async def _send_out(parts: Parts, seat: Seat) -> None:
+    if seat.conference.hangs_up:
+        source = _SOURCES.get(seat.conference.end_reason, EndSource.SYSTEM)
+        await hang_up(parts, seat.live_call, End(cause=EndCause.NORMAL, source=source))
+    else:
         await leave_conference(parts, seat)
 
 
-async def _complete_if_empty(parts: Parts, conference: LiveConference) -> None:
-    """Under the name's lock. The room closes first, so its recordings finish with it."""
-    if conference.seats or conference.is_closing:
+async def leave_seat(parts: Parts, seat: Seat, at_ms: EpochMs) -> None:
+    """The leg is not in the room any more; what follows from that follows. Twice is once."""
+    if not await empty_seat(parts, seat, at_ms):
         return
-    conference.is_closing = True
-    try:
-        await parts.engine.close_room(conference.room)
-    except EngineFailed as error:
-        parts.bugs.add("close_room", error)
-    account = await parts.accounts.get(conference.conference.account_id)
-    completed = completed_conference(
-        conference.conference, conference.end_reason, parts.clock.now_ms()
-    )
-    try:
-        await parts.store.write(lambda tx: close_conference(tx, completed, account))
-        conference.conference = completed
-    finally:
-        parts.live.remove_conference(conference)
-    _log.info("conference_ended", conference=completed.id, reason=completed.end_reason)
-
-
-def completed_conference(
-    conference: Conference, reason: ConferenceEnd, now_ms: EpochMs
-) -> Conference:
-    return replace(
-        conference, state=ConferenceState.COMPLETED, end_reason=reason, ended_at_ms=now_ms
-    )
-
-
-def close_conference(tx: Transaction, completed: Conference, account: Account) -> None:
-    """The row and its event. One that never started ends without an event."""
-    was = tx.conferences.get(completed.id)
-    tx.conferences.update(completed)
-    if was is not None and was.state is ConferenceState.IN_PROGRESS:
-        tx.emit(
-            event.ConferenceEnded(
-                id=EventId(new_uuid()),
-                at_ms=completed.ended_at_ms or completed.created_at_ms,
-                account=account,
-                conference=completed,
-            )
+    conference = seat.conference
+    if seat.participant.end_conference_on_exit and conference.seats:
+        await end_conference(
+            parts, conference, ConferenceEnd.HOST_LEFT, hangs_up=seat.hangs_up_on_exit
         )
-
-
-def _key(conference: LiveConference) -> tuple[str, str]:
-    return (conference.conference.account_id, conference.conference.name)
-
-
-# What is asked from outside.
-
-
-async def list_conferences(parts: Parts, command: ListConferences) -> tuple[ConferenceView, ...]:
-    now_ms = parts.clock.now_ms()
-
-    def work(tx: Transaction) -> tuple[ConferenceView, ...]:
-        found = tx.conferences.list(
-            command.account_id, only_live=command.only_live, limit=command.limit
-        )
-        return tuple(_view(tx, conference, now_ms) for conference in found)
-
-    return tuple(_with_levels(parts, view) for view in await parts.store.read(work))
-
-
-async def get_conference(parts: Parts, command: GetConference) -> ConferenceView:
-    now_ms, wanted = parts.clock.now_ms(), command.conference
-
-    def work(tx: Transaction) -> ConferenceView:
-        conference = tx.conferences.live(wanted.account_id, wanted.name)
-        if conference is None:
-            raise ConferenceNotFound(wanted.name)
-        view = _view(tx, conference, now_ms)
-        if not view.participants:
-            raise ConferenceNotFound(wanted.name)
-        return view
-
-    return _with_levels(parts, await parts.store.read(work))
-
-
-def _with_levels(parts: Parts, view: ConferenceView) -> ConferenceView:
-    participants = []
-    for each in view.participants:
-        live_call = parts.live.calls_by_id.get(each.call.id)
-        levels = parts.engine.levels(live_call.leg) if live_call is not None else None
-        participants.append(replace(each, levels=levels))
-    return replace(view, participants=tuple(participants))
-
-
-def _view(tx: Transaction, conference: Conference, now_ms: EpochMs) -> ConferenceView:
-    views = []
-    for participant in tx.participants.present(conference.id):
-        call = tx.calls.get(participant.call_id)
-        if call is not None:
-            views.append(ParticipantView(participant=participant, call=call))
-    return ConferenceView(
-        conference=conference,
-        participants=tuple(views),
-        now_ms=now_ms,
-        creator=tx.calls.get(conference.creator_call_id),
-    )
+    if not conference.seats:
+        async with parts.live.locks.hold(conference.key):
+            await complete_if_empty(parts, conference)

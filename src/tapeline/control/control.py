@@ -7,11 +7,13 @@ from tapeline.control import (
     accounts,
     applications,
     call_commands,
-    conferences,
+    conference_commands,
+    conference_views,
     deliveries,
     recordings,
 )
 from tapeline.control.live import unbroken
+from tapeline.control.once import OnceKeeper
 from tapeline.control.parts import Parts
 from tapeline.domain import command as commands
 from tapeline.domain.account import Account, Credentials
@@ -25,12 +27,28 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.GetAccount: accounts.get_account,
     commands.ListAccounts: accounts.list_accounts,
     commands.CreateApplication: applications.create_application,
+    commands.UpdateApplication: applications.update_application,
+    commands.GetApplication: applications.get_application,
+    commands.DeleteApplication: applications.delete_application,
     commands.ListApplications: applications.list_applications,
     commands.AddNumber: applications.add_number,
     commands.ListNumbers: applications.list_numbers,
     commands.ListCalls: call_commands.list_calls,
-    commands.ListConferences: conferences.list_conferences,
-    commands.GetConference: conferences.get_conference,
+    commands.GetCall: call_commands.get_call,
+    commands.CreateCall: call_commands.create_call,
+    commands.AnswerCall: call_commands.answer_call,
+    commands.RejectCall: call_commands.reject_call,
+    commands.HangUpCall: call_commands.hang_up_call,
+    commands.UpdateCall: call_commands.update_call,
+    commands.TransferCall: call_commands.transfer_call,
+    commands.ListConferences: conference_views.list_conferences,
+    commands.GetConference: conference_views.get_conference,
+    commands.CreateConference: conference_commands.create_conference,
+    commands.JoinCall: conference_commands.join_call,
+    commands.LeaveCall: conference_commands.leave_call,
+    commands.SetParticipants: conference_commands.set_participants,
+    commands.RemoveParticipants: conference_commands.remove_participants,
+    commands.EndConference: conference_commands.end_by_command,
     commands.StartConferenceRecording: recordings.start_conference_recording,
     commands.StartCallRecording: recordings.start_call_recording,
     commands.StopConferenceRecording: recordings.stop_conference_recording,
@@ -50,9 +68,11 @@ class Control:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+        self._once = OnceKeeper(parts.clock)
 
     async def execute(self, command: Command[OutcomeT]) -> OutcomeT:
-        """Runs it to its end, even if who asked goes away meanwhile.
+        """Runs it to its end, even if who asked goes away meanwhile; with a key only once
+        (`domain.command.Once`).
 
         Raises TapelineError for what can be wrong with a request; TypeError for a command that
         has no use case.
@@ -60,12 +80,13 @@ class Control:
         use_case = USE_CASES.get(type(command))
         if use_case is None:
             raise TypeError(f"no use case for {type(command).__name__}")
-        return cast("OutcomeT", await unbroken(_await(use_case(self.parts, command))))
+
+        async def work() -> Any:
+            return await use_case(self.parts, command)
+
+        run = work() if command.once is None else self._once.run(command.once, work)
+        return cast("OutcomeT", await unbroken(run))
 
     async def authenticate(self, credentials: Credentials) -> Account:
         """Raises Unauthenticated."""
         return await self.parts.accounts.authenticate(credentials)
-
-
-async def _await(outcome: Awaitable[Any]) -> Any:
-    return await outcome

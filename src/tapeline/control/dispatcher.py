@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import partial
 from typing import Any
 
-from tapeline.control import arrivals, call_signals, conferences, recordings
+from tapeline.control import arrivals, bridges, call_signals, conference_signals, recordings
 from tapeline.control.lanes import Lanes
 from tapeline.control.parts import Parts
 from tapeline.domain import signal
@@ -23,11 +23,13 @@ class Dispatcher:
         self.lanes = Lanes(parts.bugs)
         self._use_cases: Mapping[type, Callable[[Any], Awaitable[None]]] = {
             signal.CallArrived: partial(arrivals.arrive, parts),
+            signal.CallRinging: partial(call_signals.note_ringing, parts),
             signal.CallAnswered: partial(call_signals.note_answered, parts),
+            signal.Digit: partial(call_signals.note_digit, parts),
             signal.CallEnded: partial(call_signals.note_ended, parts),
-            signal.ParticipantJoined: partial(conferences.note_joined, parts),
-            signal.ParticipantLeft: partial(conferences.note_left, parts),
-            signal.RoomEmpty: partial(conferences.note_room_empty, parts),
+            signal.ParticipantJoined: partial(conference_signals.note_joined, parts),
+            signal.ParticipantLeft: self._note_left,
+            signal.RoomEmpty: partial(conference_signals.note_room_empty, parts),
             signal.RecordingArmed: partial(recordings.note_armed, parts),
             signal.RecordingFinished: partial(recordings.note_finished, parts),
         }
@@ -47,7 +49,7 @@ class Dispatcher:
             case signal.RecordingProgress() | signal.Talking():
                 pass
             case signal.Digit():
-                call_signals.hear_digit(self._parts, received)
+                return not call_signals.hear_digit(self._parts, received)
             case signal.PlayFinished():
                 self._parts.live.playbacks.finish(received)
             case signal.MediaTrouble(leg=leg, kind=kind):
@@ -66,6 +68,10 @@ class Dispatcher:
             case _:
                 return False
         return True
+
+    async def _note_left(self, left: signal.ParticipantLeft) -> None:
+        await bridges.note_left(self._parts, left)
+        await conference_signals.note_left(self._parts, left)
 
     def _keys(self, received: signal.Signal) -> list[Hashable]:
         """The things it is about; the end of a call empties a seat, so it is the room's too."""

@@ -3,10 +3,12 @@
 import asyncio
 from dataclasses import replace
 
-from tapeline.control import call_signals, calls, conferences, recordings
+from tapeline.control import call_signals, calls, recordings
+from tapeline.control.call_rows import account_of, application_of
 from tapeline.control.ends import UNAVAILABLE, ended_call
 from tapeline.control.live import End
 from tapeline.control.parts import Parts
+from tapeline.control.seats import close_conference, completed_conference
 from tapeline.domain import event
 from tapeline.domain.account import Account
 from tapeline.domain.call import Call, EndCause, EndSource
@@ -38,29 +40,23 @@ async def close_lost(parts: Parts) -> tuple[int, int]:
         open_conferences = list(tx.conferences.open_of(node_id))
         open_calls = list(tx.calls.open_of(node_id))
         for conference in open_conferences:
-            account = _account(tx, conference)
+            account = account_of(tx, conference.account_id)
             _all_left(tx, conference, account, now_ms)
-            completed = conferences.completed_conference(
-                conference, ConferenceEnd.NODE_LOST, now_ms
-            )
-            conferences.close_conference(tx, completed, account)
+            completed = completed_conference(conference, ConferenceEnd.NODE_LOST, now_ms)
+            creator = tx.calls.get(conference.creator_call_id)
+            application = application_of(tx, creator)
+            close_conference(tx, completed, account, creator=creator, application=application)
         for call in open_calls:
-            application = tx.applications.get(call.application_id) if call.application_id else None
             ended = ended_call(call, LOST, now_ms)
-            call_signals.close_call(tx, ended, _account(tx, call), application)
+            call_signals.close_call(
+                tx, ended, account_of(tx, call.account_id), application_of(tx, call)
+            )
         return len(open_calls), len(open_conferences)
 
     closed = await parts.store.write(work)
     if any(closed):
         _log.warning("lost_things_closed", calls=closed[0], conferences=closed[1])
     return closed
-
-
-def _account(tx: Transaction, owned: Call | Conference) -> Account:
-    account = tx.accounts.get(owned.account_id)
-    if account is None:
-        raise LookupError(f"{owned.id} belongs to account {owned.account_id}, which has no row")
-    return account
 
 
 def _all_left(tx: Transaction, conference: Conference, account: Account, now_ms: EpochMs) -> None:
@@ -70,10 +66,11 @@ def _all_left(tx: Transaction, conference: Conference, account: Account, now_ms:
         tx.participants.update(left)
         call = tx.calls.get(participant.call_id)
         if call is not None and participant.state is ParticipantState.JOINED:
-            tx.emit(_left(account, conference, left, call, is_last=number == len(present)))
+            tx.emit(_left(tx, account, conference, left, call, is_last=number == len(present)))
 
 
 def _left(
+    tx: Transaction,
     account: Account,
     conference: Conference,
     participant: Participant,
@@ -81,11 +78,14 @@ def _left(
     *,
     is_last: bool,
 ) -> event.ParticipantLeft:
+    creator = tx.calls.get(conference.creator_call_id)
     return event.ParticipantLeft(
         id=EventId(new_uuid()),
         at_ms=participant.left_at_ms or participant.joined_at_ms,
         account=account,
         conference=conference,
+        creator=creator,
+        application=application_of(tx, creator),
         participant=participant,
         call=call,
         is_last=is_last,
@@ -115,7 +115,7 @@ async def _stop_everything(parts: Parts) -> None:
         _log.warning("core_not_draining", reason=error.reason)
     await recordings.stop_all(parts)
     for conference in parts.live.conferences.values():
-        conference.end_reason = ConferenceEnd.NODE_STOPPED
+        conference.is_ending, conference.end_reason = True, ConferenceEnd.NODE_STOPPED
     await asyncio.gather(
         *(
             calls.hang_up(parts, live_call, STOPPED, reject_status=UNAVAILABLE)

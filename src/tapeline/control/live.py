@@ -13,6 +13,7 @@ from tapeline.control.playbacks import Playbacks
 from tapeline.domain import signal
 from tapeline.domain.application import Application
 from tapeline.domain.call import Call, EndCause, EndSource
+from tapeline.domain.command import RecordOnAnswer
 from tapeline.domain.conference import Conference, ConferenceEnd, Participant
 from tapeline.domain.id import AccountId, CallId, ConferenceId, EpochMs, RecordingId
 from tapeline.domain.recording import RecordingEnd
@@ -57,6 +58,18 @@ class LiveCall(RecordingTarget):
     is_over: bool = False
     inboxes: list[DigitInbox] = field(default_factory=list)
     """Of those who listen to its keys now."""
+    bridge: "Bridge | None" = None
+    record_on_answer: RecordOnAnswer | None = None
+    starts_program: bool = False
+    """A call that we dialled gets its program when it is answered."""
+    time_limit_ms: int | None = None
+    """From its answer."""
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its row says so; never for a call that was not answered."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its row says so, or when that could not be written."""
+    row_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while its row changes."""
 
     @property
     def withholds_digits(self) -> bool:
@@ -76,10 +89,17 @@ class Seat:
     conference: "LiveConference"
     participant: Participant
     start_on_enter: bool = True
+    hangs_up_on_exit: bool = False
+    """With `participant.end_conference_on_exit`: everybody's call ends."""
     callback_url: str | None = None
     callback_method: str = "POST"
+    is_in_room: bool = False
+    """The core has put the leg there."""
     has_joined: bool = False
+    """Its row says so."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while its row changes."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,9 +109,32 @@ class LiveConference(RecordingTarget):
     conference: Conference
     room: RoomHandle
     creator: Call
+    application: Application | None = None
+    """What steers the creator."""
     seats: dict[CallId, Seat] = field(default_factory=dict)
     end_reason: ConferenceEnd = ConferenceEnd.ALL_LEFT
+    is_ending: bool = False
+    """Everybody is being sent out of it, and nobody new gets a seat."""
+    hangs_up: bool = False
+    """It ends with its participants' calls."""
     is_closing: bool = False
+    """Nobody is in it any more."""
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its name is free again."""
+
+    @property
+    def key(self) -> tuple[AccountId, str]:
+        """Of the lock under which it is decided whether a conference of that name exists."""
+        return (self.conference.account_id, self.conference.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bridge:
+    """Two legs that hear each other in a room of their own."""
+
+    room: RoomHandle
+    calls: tuple[LiveCall, LiveCall]
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -141,6 +184,9 @@ class Live:
         self.conferences: dict[tuple[AccountId, str], LiveConference] = {}
         self.conferences_by_id: dict[ConferenceId, LiveConference] = {}
         self.rooms: dict[RoomHandle, LiveConference] = {}
+        self.bridges: dict[RoomHandle, Bridge] = {}
+        self.refused: set[LegHandle] = set()
+        """Legs that came in and never got a row; until the core has told their end."""
         self.recordings: dict[RecordingId, LiveRecording] = {}
         self.recorders: dict[RecorderHandle, LiveRecording] = {}
         self.playbacks = Playbacks()
@@ -148,6 +194,7 @@ class Live:
         """Recordings whose file could not be finished yet: tried again while the node runs."""
         self._emptied = asyncio.Event()
         self._arming = 0
+        self._dialling = 0
         self._claimed = asyncio.Event()
 
     def add_call(self, live_call: LiveCall) -> None:
@@ -158,6 +205,25 @@ class Live:
         self.calls.pop(live_call.leg, None)
         self.calls_by_id.pop(live_call.call.id, None)
         self._note_if_empty()
+
+    @contextmanager
+    def dialling(self) -> Iterator[None]:
+        """Around the start of an outgoing call, until `add_call`."""
+        self._dialling += 1
+        try:
+            yield
+        finally:
+            self._dialling -= 1
+            self._claimed.set()
+            self._claimed = asyncio.Event()
+
+    async def call_of(self, leg: LegHandle) -> LiveCall | None:
+        """The call of a leg. The core's signals may come before its dial returns, so this waits
+        while any dial is under way whose leg is not known yet.
+        """
+        while leg not in self.calls and leg not in self.refused and self._dialling:
+            await self._claimed.wait()
+        return self.calls.get(leg)
 
     def conference(self, account_id: AccountId, name: str) -> LiveConference | None:
         """The live conference of that name, unless it is ending."""

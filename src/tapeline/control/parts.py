@@ -15,6 +15,9 @@ from tapeline.domain.recording import Recording
 from tapeline.domain.verb import AnswerDocument
 from tapeline.telemetry import Bugs
 
+ROOM_RATE_HZ = 8000
+"""Of every room in the core."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialectRules:

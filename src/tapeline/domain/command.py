@@ -366,6 +366,8 @@ class JoinCall(Command[Done]):
     muted: bool = False
     on_hold: bool = False
     end_on_exit: bool = False
+    hangs_up_on_exit: bool = False
+    """With `end_on_exit`: the calls of all participants end then."""
     starts_conference: bool = False
     extras: dict[str, str] = field(default_factory=dict)
     """Merged into `Call.extras`."""

@@ -151,6 +151,9 @@ class NumberRows(Protocol):
         """Raises AlreadyExists."""
 
     def all(self, account_id: AccountId | None) -> Sequence[Number]: ...
+    def remove_of(self, application_id: ApplicationId) -> None:
+        """Every number that leads to that application."""
+
     def match(self, called: str) -> Number | None:
         """The number whose literal part is the longest that fits; an exact one wins."""
 

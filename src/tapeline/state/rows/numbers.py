@@ -17,6 +17,7 @@ LONGEST_LITERAL = 255
 
 _INSERT = numbers.insert()
 _TAKEN = sa.select(numbers.c.pattern).where(numbers.c.pattern == sa.bindparam("pattern"))
+_REMOVE_OF = numbers.delete().where(numbers.c.application_id == sa.bindparam("of_application"))
 _MATCH = (
     sa.select(numbers)
     .where(
@@ -58,6 +59,10 @@ class NumberRows(Rows):
     def all(self, account_id: AccountId | None) -> Sequence[Number]:
         """Newest first."""
         return [_number(row) for row in self._all(listing(numbers, account_id, limit=None))]
+
+    def remove_of(self, application_id: ApplicationId) -> None:
+        """Every number that leads to that application."""
+        self._connection.execute(_REMOVE_OF, {"of_application": application_id})
 
     def match(self, called: str) -> Number | None:
         """An exact number, else the pattern with the longest literal part."""
