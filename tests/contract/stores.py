@@ -25,6 +25,7 @@ from tapeline.domain.id import (
     MemberId,
     NodeId,
     RecordingId,
+    TranscriptId,
 )
 from tapeline.domain.port import Transaction
 from tapeline.domain.recording import (
@@ -35,6 +36,7 @@ from tapeline.domain.recording import (
     Starter,
     TargetKind,
 )
+from tapeline.domain.transcript import Transcript, TranscriptState
 from tapeline.state import SqlStore, Vault
 
 VAULT = Vault(bytes(range(32)))
@@ -134,6 +136,20 @@ def recording(
         state=state,
         started_at_ms=EpochMs(started_at_ms),
         storage_key=f"recordings/{account_id}/2026/11/21/{recording_id}.wav",
+    )
+
+
+def transcript(
+    transcript_id: str, recording_id: str = "rec-1", account_id: AccountId = ACCOUNT_ID
+) -> Transcript:
+    return Transcript(
+        id=TranscriptId(transcript_id),
+        recording_id=RecordingId(recording_id),
+        account_id=account_id,
+        state=TranscriptState.PENDING,
+        duration_ms=61_000,
+        rate=0.0095,
+        created_at_ms=EpochMs(8),
     )
 
 

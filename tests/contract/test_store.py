@@ -16,9 +16,18 @@ from tapeline.domain.conference import ConferenceState, ParticipantState
 from tapeline.domain.delivery import Attempt, DeliveryState, Failure
 from tapeline.domain.error import AlreadyExists, StoreFailed
 from tapeline.domain.event import Event
-from tapeline.domain.id import CallId, ConferenceId, DeliveryId, EpochMs, EventId, RecordingId
+from tapeline.domain.id import (
+    CallId,
+    ConferenceId,
+    DeliveryId,
+    EpochMs,
+    EventId,
+    RecordingId,
+    TranscriptId,
+)
 from tapeline.domain.port import Transaction
 from tapeline.domain.recording import RecordingState, TargetKind
+from tapeline.domain.transcript import TranscriptLimit, TranscriptState
 from tapeline.state import MasterKeyInvalid, RowMissing, SqlStore, Vault, WriteInRead
 
 
@@ -442,6 +451,61 @@ async def test_attempts_are_kept_with_their_delivery(store: SqlStore) -> None:
         assert (row.id, row.message) == (first.id, message)
 
     await store.read(check)
+
+
+async def test_transcripts_come_back_as_they_were_and_are_found_by_their_recording(
+    store: SqlStore,
+) -> None:
+    done = replace(
+        stores.transcript("first"),
+        state=TranscriptState.DONE,
+        text="Gr\u00fc\u00df Gott, \U0001f399",
+        finished_at_ms=EpochMs(12),
+    )
+    refused = replace(
+        stores.transcript("third", "rec-2"),
+        state=TranscriptState.REFUSED,
+        limit=TranscriptLimit.TOO_LONG,
+    )
+    failed = replace(
+        stores.transcript("second"), state=TranscriptState.FAILED, reason="the worker died"
+    )
+
+    def work(tx: Transaction) -> None:
+        tx.recordings.add(stores.recording("rec-1"))
+        tx.recordings.add(stores.recording("rec-2"))
+        for each in (done, failed, refused):
+            pending = stores.transcript(each.id, each.recording_id)
+            tx.transcripts.add(pending)
+            assert tx.transcripts.get(each.id) == pending
+            tx.transcripts.update(each)
+
+    await store.write(work)
+
+    def check(tx: Transaction) -> None:
+        assert tx.transcripts.get(done.id) == done
+        assert tx.transcripts.get(TranscriptId("unknown")) is None
+        assert tx.transcripts.of_recording(done.recording_id) == failed
+        assert tx.transcripts.of_recording(RecordingId("unknown")) is None
+        assert tx.transcripts.list(ACCOUNT_ID, None, limit=9) == [refused, failed, done]
+        assert tx.transcripts.list(None, done.recording_id, limit=1) == [failed]
+        assert tx.transcripts.list(OTHER_ID, None, limit=9) == []
+
+    await store.read(check)
+
+
+async def test_pending_transcripts_oldest_first(store: SqlStore) -> None:
+    waiting = [stores.transcript(f"transcript-{n}") for n in range(5)]
+
+    def add(tx: Transaction) -> None:
+        tx.recordings.add(stores.recording())
+        for each in waiting:
+            tx.transcripts.add(each)
+        tx.transcripts.update(replace(waiting[0], state=TranscriptState.DONE))
+
+    await store.write(add)
+
+    assert await store.read(lambda tx: tx.transcripts.pending(3)) == waiting[1:4]
 
 
 async def test_due_deliveries_oldest_first_and_of_one_key_only_the_oldest(store: SqlStore) -> None:

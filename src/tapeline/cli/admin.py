@@ -18,6 +18,7 @@ from tapeline.domain.command import (
     ListDeliveries,
     ListNumbers,
     ListRecordings,
+    ListTranscripts,
     SetAccount,
 )
 from tapeline.domain.error import Invalid, InvalidChoice
@@ -42,6 +43,7 @@ number = _group("Numbers: which called names lead to which application.")
 calls = _group("Calls.")
 conferences = _group("Conferences.")
 recordings = _group("Recordings.")
+transcripts = _group("Transcripts: the words of recordings.")
 deliveries = _group("Callbacks: what was sent, and what came of each attempt.")
 
 
@@ -82,6 +84,9 @@ def set_account(
         bool | None,
         typer.Option(help="Go on for a day with callbacks of finished recordings."),
     ] = None,
+    transcription_rate: Annotated[
+        float | None, typer.Option(min=0.0, help="Price of a begun minute's transcription.")
+    ] = None,
     webhook_url: Annotated[str | None, typer.Option(help="Default webhook address.")] = None,
     webhook_failover_url: Annotated[
         str | None, typer.Option(help="Where it goes when that fails.")
@@ -99,6 +104,7 @@ def set_account(
         link_policy=link_policy,
         link_life_s=link_life,
         keep_announcing=keep_announcing,
+        transcription_rate=transcription_rate,
         webhook_url=webhook_url,
         webhook_failover_url=webhook_failover_url,
         dialect_settings=_dialect_settings(setting or []),
@@ -259,6 +265,23 @@ def list_recordings(
         "started_at",
     )
     show_many(found.views, as_json=json, columns=columns)
+
+
+@transcripts.command("list")
+def list_transcripts(
+    *,
+    account_id: OfAccount = None,
+    limit: Limit = 100,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """List transcripts, newest first; --json has their text."""
+    account = AccountId(account_id) if account_id else None
+    command = ListTranscripts(account_id=account, limit=limit)
+    found = ask(configured(config=config, data_dir=data_dir), command)
+    columns = ("transcript_id", "recording_id", "state", "reason", "duration_ms", "finished_at")
+    show_many(found, as_json=json, columns=columns)
 
 
 @deliveries.command("list")

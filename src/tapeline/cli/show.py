@@ -13,6 +13,7 @@ from tapeline.domain.application import Application, Number
 from tapeline.domain.call import Call
 from tapeline.domain.command import AccountCreated, ConferenceView, DeliveryView, RecordingView
 from tapeline.domain.id import EpochMs
+from tapeline.domain.transcript import Transcript
 
 Record = dict[str, Any]
 
@@ -32,6 +33,7 @@ def _(account: Account) -> Record:
         "link_policy": account.settings.link_policy.value,
         "link_life_s": account.settings.link_life_s,
         "keep_announcing": account.settings.keep_announcing,
+        "transcription_rate": account.settings.transcription_rate,
         "webhook_url": account.settings.webhook_url,
         "webhook_failover_url": account.settings.webhook_failover_url,
         "settings": {
@@ -125,6 +127,22 @@ def _(view: RecordingView) -> Record:
         "duration_ms": recording.duration_ms,
         "byte_count": recording.byte_count,
         "url": view.link,
+    }
+
+
+@record_of.register
+def _(transcript: Transcript) -> Record:
+    return {
+        "transcript_id": transcript.id,
+        "recording_id": transcript.recording_id,
+        "account": transcript.account_id,
+        "state": transcript.state.value,
+        "reason": transcript.limit.value if transcript.limit else transcript.reason,
+        "duration_ms": transcript.duration_ms,
+        "charge": transcript.charge,
+        "created_at": _when(transcript.created_at_ms),
+        "finished_at": _when(transcript.finished_at_ms),
+        "text": transcript.text,
     }
 
 

@@ -22,6 +22,7 @@ from tapeline.domain.id import new_account_id, new_api_key, new_auth_token
 from tapeline.domain.port import Transaction
 
 _LONGEST_LIFE_S = 10 * 365 * 24 * 3600
+_HIGHEST_RATE = 1_000_000
 
 
 async def create_account(parts: Parts, command: CreateAccount) -> AccountCreated:
@@ -81,6 +82,8 @@ def changed_settings(
         settings = replace(settings, link_life_s=command.link_life_s)
     if command.keep_announcing is not None:
         settings = replace(settings, keep_announcing=command.keep_announcing)
+    if command.transcription_rate is not None:
+        settings = replace(settings, transcription_rate=_rate(command.transcription_rate))
     if command.webhook_url is not None:
         check_url("webhook_url", command.webhook_url or None)
         settings = replace(settings, webhook_url=command.webhook_url or None)
@@ -90,6 +93,12 @@ def changed_settings(
     for path, value in command.dialect_settings.items():
         settings = _with_dialect_setting(settings, path, value, dialects)
     return settings
+
+
+def _rate(price: float) -> float:
+    if not 0.0 <= price <= _HIGHEST_RATE:  # not a number is refused too
+        raise OutOfRange(field="transcription_rate", value=price, low=0, high=_HIGHEST_RATE)
+    return price
 
 
 def _link_policy(word: str) -> LinkPolicy:

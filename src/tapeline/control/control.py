@@ -11,6 +11,7 @@ from tapeline.control import (
     conference_views,
     deliveries,
     recordings,
+    transcripts,
 )
 from tapeline.control.live import unbroken
 from tapeline.control.once import OnceKeeper
@@ -59,6 +60,9 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.GetRecording: recordings.get_recording,
     commands.DeleteRecording: recordings.delete_recording,
     commands.DeleteRecordings: recordings.delete_recordings,
+    commands.TranscribeRecording: transcripts.transcribe_recording,
+    commands.GetTranscript: transcripts.get_transcript,
+    commands.ListTranscripts: transcripts.list_transcripts,
     commands.ListDeliveries: deliveries.list_deliveries,
 }
 

@@ -95,6 +95,10 @@ class Counts:
         self.values[name] = self.values.get(name, 0) + 1
 
 
+def _nobody() -> None:
+    """Stands where nobody is to be told."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """Built once by `node`; every use case gets it as its first argument."""
@@ -112,6 +116,8 @@ class Parts:
     spool: Path
     bugs: Bugs
     accounts: AccountCache
+    wake_transcriber: Callable[[], None] = _nobody
+    """A transcript is pending; where nobody transcribes, the next start finds it."""
     programs: ProgramsToCome = field(default_factory=ProgramsToCome)
     live: Live = field(default_factory=Live)
     counts: Counts = field(default_factory=Counts)

@@ -1,6 +1,6 @@
 """Words out of audio and audio out of words: the ports' default parts and their worker process."""
 
-from tapeline.speech.recogniser import MoonshineRecogniser, NoRecogniser
+from tapeline.speech.recogniser import MoonshineRecogniser
 from tapeline.speech.synthesiser import FirstThatSpeaks, HibariSynthesiser
 
-__all__ = ["FirstThatSpeaks", "HibariSynthesiser", "MoonshineRecogniser", "NoRecogniser"]
+__all__ = ["FirstThatSpeaks", "HibariSynthesiser", "MoonshineRecogniser"]

@@ -25,14 +25,3 @@ class MoonshineRecogniser:
 
     async def close(self) -> None:
         await self._worker.close()
-
-
-class NoRecogniser:
-    """Stands where transcription is switched off."""
-
-    async def transcribe(self, audio: Path) -> str:
-        """Raises RecogniserFailed, always."""
-        raise RecogniserFailed(f"transcription is switched off on this node: {audio.name} stays")
-
-    async def close(self) -> None:
-        """Nothing is held."""

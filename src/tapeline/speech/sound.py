@@ -61,8 +61,9 @@ def read_mono(path: Path) -> Iterator[Samples]:
             for block in file.blocks(file.samplerate * _READ_S, dtype="float32", always_2d=True):
                 yield resampler.push(block.mean(axis=1, dtype=np.float32))
             yield resampler.rest()
-    except (soundfile.SoundFileError, ValueError) as error:
-        raise SoundUnreadable(str(error)) from error
+    except soundfile.LibsndfileError as error:
+        # Without the path, which its own text has: what is said here reaches customers.
+        raise SoundUnreadable(f"the audio cannot be decoded: {error.error_string}") from error
 
 
 class Resampler:

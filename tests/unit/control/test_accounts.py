@@ -70,6 +70,7 @@ async def test_a_change_is_seen_at_once(node: World) -> None:
         link_policy="public",
         link_life_s=60,
         keep_announcing=False,
+        transcription_rate=0.0095,
         webhook_url="https://example.com/hook",
         dialect_settings={"plain.tone": "high"},
     )
@@ -78,6 +79,7 @@ async def test_a_change_is_seen_at_once(node: World) -> None:
     settings = account.settings
     assert (settings.link_policy, settings.link_life_s) == ("public", 60)
     assert settings.keep_announcing is False
+    assert settings.transcription_rate == 0.0095
     assert settings.webhook_url == "https://example.com/hook"
     assert settings.dialect == {"plain": {"tone": "high"}}
     cleared = await set_account(node, webhook_url="")

@@ -4,7 +4,7 @@ import pytest
 from tests.unit.speech.scripted import program
 
 from tapeline.domain.error import RecogniserFailed
-from tapeline.speech import MoonshineRecogniser, NoRecogniser
+from tapeline.speech import MoonshineRecogniser
 
 
 async def test_the_lines_that_were_heard_are_one_text() -> None:
@@ -29,8 +29,3 @@ async def test_a_failing_worker_is_a_recogniser_that_failed() -> None:
     with pytest.raises(RecogniserFailed, match="no audio in it"):
         await recogniser.transcribe(Path("call.mp3"))
     await recogniser.close()
-
-
-async def test_switched_off_it_says_so() -> None:
-    with pytest.raises(RecogniserFailed, match="switched off"):
-        await NoRecogniser().transcribe(Path("call.mp3"))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from tests.contract import stores
 
 from tapeline.domain.account import AccountSettings
 from tapeline.domain.delivery import CallbackMessage, Failure, RetryPolicy
-from tapeline.domain.event import ParticipantJoined
+from tapeline.domain.event import ParticipantJoined, TranscriptFinished
 from tapeline.domain.id import EpochMs, EventId
 from tapeline.domain.recording import HealthNote, Starter
 from tapeline.state import codec
@@ -96,3 +96,19 @@ def test_an_event_becomes_plain_json_without_its_account() -> None:
 def test_what_has_no_place_in_json_is_refused(value: object) -> None:
     with pytest.raises(TypeError):
         codec._plain(value)
+
+
+def test_a_stored_event_has_no_words_of_a_transcript() -> None:
+    transcript = replace(stores.transcript("transcript-1"), text="my card number is")
+    event = TranscriptFinished(
+        id=EventId("event-1"),
+        at_ms=EpochMs(1),
+        account=stores.account(),
+        recording=stores.recording(),
+        link="http://x/",
+        transcript=transcript,
+    )
+
+    body = codec.encode_event(event)
+
+    assert body["transcript"] == {**asdict(transcript), "text": ""}

@@ -56,13 +56,13 @@ async def list_recordings(parts: Parts, command: ListRecordings) -> RecordingPag
 
 async def get_recording(parts: Parts, command: GetRecording) -> RecordingView:
     def work(tx: Transaction) -> RecordingView:
-        account, recording = _own(tx, command.account_id, command.recording_id)
+        account, recording = own_recording(tx, command.account_id, command.recording_id)
         return view(parts, account, recording, _call_of(tx, recording))
 
     return await parts.store.read(work)
 
 
-def _own(
+def own_recording(
     tx: Transaction, account_id: AccountId, recording_id: RecordingId
 ) -> tuple[Account, Recording]:
     """Another account's and deleted ones are not found."""
@@ -96,13 +96,13 @@ async def delete_recordings(parts: Parts, command: DeleteRecordings) -> tuple[Re
 async def delete_recording(parts: Parts, command: DeleteRecording) -> RecordingView:
     """The bytes go first: whoever gets no answer finds the row and asks again."""
     key = (command.account_id, command.recording_id)
-    await parts.store.read(lambda tx: _own(tx, *key))
+    await parts.store.read(lambda tx: own_recording(tx, *key))
     live = parts.live.recordings.get(command.recording_id)
     if live is not None:
         async with live.target.recording_lock:
             await stop_recorder(parts, live)
         await has_finished(live)
-    _account, recording = await parts.store.read(lambda tx: _own(tx, *key))
+    _account, recording = await parts.store.read(lambda tx: own_recording(tx, *key))
     if recording.state not in TERMINAL_STATES:
         raise Unavailable(f"recording {recording.id} is still being finished; try again")
     for storage_key in (recording.storage_key, *companion_keys(recording.storage_key).values()):
@@ -110,7 +110,7 @@ async def delete_recording(parts: Parts, command: DeleteRecording) -> RecordingV
     now_ms = parts.clock.now_ms()
 
     def work(tx: Transaction) -> RecordingView:
-        account, row = _own(tx, *key)
+        account, row = own_recording(tx, *key)
         deleted = replace(
             row,
             state=RecordingState.DELETED,

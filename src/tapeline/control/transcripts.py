@@ -1,0 +1,65 @@
+"""Use cases about transcripts; `pipeline` makes their words."""
+
+from dataclasses import replace
+
+from tapeline.control.parts import Parts
+from tapeline.control.recordings.kept import own_recording
+from tapeline.domain.command import GetTranscript, ListTranscripts, TranscribeRecording
+from tapeline.domain.error import Conflict, TranscriptNotFound
+from tapeline.domain.port import Transaction
+from tapeline.domain.recording import TERMINAL_STATES, RecordingState
+from tapeline.domain.transcript import Transcript, TranscriptState
+from tapeline.pipeline import new_transcript
+
+
+async def transcribe_recording(parts: Parts, command: TranscribeRecording) -> Transcript:
+    """What failed may be asked again; who is told is kept with the recording."""
+
+    def work(tx: Transaction) -> Transcript:
+        account, recording = own_recording(tx, command.account_id, command.recording_id)
+        if recording.state not in TERMINAL_STATES:
+            raise Conflict(f"recording {recording.id} is not finished yet; try again when it is")
+        made = tx.transcripts.of_recording(recording.id)
+        if made is not None and made.state is not TranscriptState.FAILED:
+            return made
+        options = replace(recording.options, transcription=command.request)
+        tx.recordings.update(replace(recording, options=options))
+        transcript = new_transcript(recording, account, parts.clock.now_ms())
+        tx.transcripts.add(transcript)
+        tx.on_commit(parts.wake_transcriber)
+        return transcript
+
+    return await parts.store.write(work)
+
+
+async def get_transcript(parts: Parts, command: GetTranscript) -> Transcript:
+    def work(tx: Transaction) -> Transcript:
+        found = None
+        if command.transcript_id is not None:
+            found = tx.transcripts.get(command.transcript_id)
+        elif command.recording_id is not None:
+            found = tx.transcripts.of_recording(command.recording_id)
+        if (
+            found is None
+            or found.account_id != command.account_id
+            or _is_of_a_deleted_one(tx, found)
+        ):
+            raise TranscriptNotFound(command.transcript_id or command.recording_id or "")
+        return found
+
+    return await parts.store.read(work)
+
+
+async def list_transcripts(parts: Parts, command: ListTranscripts) -> tuple[Transcript, ...]:
+    """Without those of deleted recordings."""
+
+    def work(tx: Transaction) -> tuple[Transcript, ...]:
+        found = tx.transcripts.list(command.account_id, command.recording_id, limit=command.limit)
+        return tuple(each for each in found if not _is_of_a_deleted_one(tx, each))
+
+    return await parts.store.read(work)
+
+
+def _is_of_a_deleted_one(tx: Transaction, transcript: Transcript) -> bool:
+    recording = tx.recordings.get(transcript.recording_id)
+    return recording is None or recording.state is RecordingState.DELETED
