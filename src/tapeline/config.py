@@ -51,6 +51,7 @@ class Config:
     disk_reserve_mb: int = _key(256, "no recording starts with less free space than this")
     room: bool = _key(True, "a first start makes an account whose room-NAME joins room NAME")
     default_dialect: str = _key("", "whose application that account gets; empty: the first")
+    transcription: str = _key("moonshine", "what hears words in recordings: moonshine or none")
     stop_grace_s: int = _key(10, "how long a stop waits for callbacks to go out")
     log_format: str = _key("auto", "auto, console or json")
     log_level: str = _key("info", "debug, info, warning or error")
@@ -169,6 +170,7 @@ def _check(config: Config) -> None:
             except ValueError as error:
                 raise ConfigError(f"{key}: {error}") from error
     for key, words in {
+        "transcription": ("moonshine", "none"),
         "log_format": ("auto", "console", "json"),
         "log_level": ("debug", "info", "warning", "error"),
     }.items():

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -33,7 +33,11 @@ from tapeline.domain.account import Account
 from tapeline.domain.call import Call
 from tapeline.domain.command import AccountCreated
 from tapeline.domain.delivery import OutgoingRequest, RetryPolicy, Secrets
-from tapeline.domain.port import Clock
+from tapeline.domain.event import TranscriptFinished
+from tapeline.domain.id import EpochMs
+from tapeline.domain.port import Clock, Transaction
+from tapeline.domain.recording import Recording
+from tapeline.domain.transcript import Transcript
 from tapeline.engine import Access, CoreSettings
 from tapeline.engine.absent import AbsentEngine
 from tapeline.engine.core import CoreEngine
@@ -49,7 +53,9 @@ from tapeline.flow import (
 )
 from tapeline.flow.documents import Question
 from tapeline.net import Destinations, GuardedClient
-from tapeline.recording import Finaliser, recover
+from tapeline.pipeline import Tools, Transcriber
+from tapeline.recording import Finaliser, recording_event, recover
+from tapeline.speech import MoonshineRecogniser
 from tapeline.state import DataFolder, SqlStore, Vault, load_master_key
 from tapeline.storage import Links, LocalStore
 from tapeline.telemetry import Bugs, SystemClock, get_logger
@@ -190,15 +196,17 @@ class Node:
             GuardedClient(Destinations(self.config.outgoing_allow))
         )
         deliverer = self._deliverer(ground, client)
+        transcriber = self._transcriber(ground)
         await close_lost(ground.parts)
         await recover(ground.finaliser, ground.parts.ownership.node_id)
         engine = self._build_engine(ground)
-        self._parts = replace(ground.parts, engine=engine)
+        self._parts = replace(ground.parts, engine=engine, wake_transcriber=transcriber.wake)
         control = Control(self._parts)
         created = await self._ready_room(ground, control)
         await self._serve_http(ground, control, engine, listening)
         self._run(deliverer.run(), "deliverer")
         self._open.push_async_callback(deliverer.stop)
+        self._run(transcriber.run(), "transcriber")
         await self._take_calls(ground, control, engine, client)
         self._why_not_ready = None
         return created
@@ -240,6 +248,26 @@ class Node:
         renders = {name: dialect.render_event for name, dialect in ground.dialects.items()}
         ground.store.subscribe(in_transaction=Outbox(renders, deliverer.wake).stage)
         return deliverer
+
+    def _transcriber(self, ground: Ground) -> Transcriber:
+        """Its worker process ends after it."""
+        recogniser = recogniser_of(self.config)
+        if recogniser is not None:
+            self._open.push_async_callback(recogniser.close)
+        parts = ground.parts
+        transcriber = Transcriber(
+            Tools(
+                store=ground.store,
+                recogniser=recogniser,
+                clock=parts.clock,
+                path_of=ground.files.path,
+                make_event=partial(transcript_event, parts.link_of),
+                bugs=self.bugs,
+                count=parts.counts.add,
+            )
+        )
+        ground.store.subscribe(in_transaction=transcriber.stage)
+        return transcriber
 
     def _build_engine(self, ground: Ground) -> CoreEngine:
         engine = CoreEngine.build(core_settings(self.config, ground.folder), bugs=self.bugs)
@@ -342,6 +370,22 @@ def voice_of(answers: Answers, clock: Clock) -> Voice:
         )
 
     return Voice(prepare=prepare, parse_answer=answers.parse)
+
+
+def recogniser_of(config: Config) -> MoonshineRecogniser | None:
+    return MoonshineRecogniser() if config.transcription == "moonshine" else None
+
+
+def transcript_event(
+    link_of: Callable[[Recording], str],
+    tx: Transaction,
+    transcript: Transcript,
+    recording: Recording,
+    at_ms: EpochMs,
+) -> TranscriptFinished:
+    return recording_event(
+        tx, TranscriptFinished, recording, at_ms, link_of(recording), transcript=transcript
+    )
 
 
 def default_dialect(config: Config, dialects: Mapping[str, Dialect]) -> Dialect:

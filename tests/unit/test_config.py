@@ -51,6 +51,7 @@ def test_unknown_variable_is_a_warning_that_names_the_nearest() -> None:
         ("TAPELINE_ROOM", "perhaps", "room"),
         ("TAPELINE_MAX_CALLS", "many", "max_calls"),
         ("TAPELINE_LOG_LEVEL", "loud", "log_level"),
+        ("TAPELINE_TRANSCRIPTION", "whisper", "transcription"),
         ("TAPELINE_PUBLIC_URL", "ftp://x", "public_url"),
     ],
 )

@@ -1,5 +1,5 @@
 """Durable work after a recording has finished, off the way of live calls."""
 
-from tapeline.pipeline.transcription import Transcriber, new_transcript
+from tapeline.pipeline.transcription import Tools, Transcriber, new_transcript
 
-__all__ = ["Transcriber", "new_transcript"]
+__all__ = ["Tools", "Transcriber", "new_transcript"]

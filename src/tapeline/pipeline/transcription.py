@@ -59,7 +59,7 @@ def new_transcript(recording: Recording, account: Account, now_ms: EpochMs) -> T
 
 
 def limit_against(recording: Recording) -> TranscriptLimit | None:
-    """500 ms < duration < 4 h, file < 2 GB (contracts/plivo-vobiz.md §5); None when it keeps to
+    """500 ms < duration < 4 h, file < 2 GB, as the vendors document; None when it keeps to
     them.
     """
     if recording.duration_ms <= SHORTEST_MS:
@@ -132,6 +132,9 @@ class Transcriber:
                 await self.work_off()
             except TapelineError as error:
                 _log.warning("transcripts_not_read", reason=str(error))
+                await self._tools.pause(PAUSE_AFTER_FAULT_S)
+            except Exception as error:  # noqa: BLE001  one bad row must not end all transcripts
+                self._tools.bugs.add("transcriber", error)
                 await self._tools.pause(PAUSE_AFTER_FAULT_S)
             else:
                 await self._wake.wait()

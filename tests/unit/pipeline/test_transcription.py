@@ -419,3 +419,24 @@ async def test_a_store_that_refuses_is_waited_for(tmp_path: Path) -> None:
         await stopped(task)
         with pytest.raises(StoreFailed):
             await built.transcriber.work_off()
+
+
+async def test_a_bug_while_settling_is_counted_and_the_line_goes_on(tmp_path: Path) -> None:
+    async with bench(tmp_path) as built:
+        breaks = deque([ZeroDivisionError("in the test's subscriber")])
+
+        def break_once(_tx: Transaction, event: Event) -> None:
+            if isinstance(event, TranscriptFinished) and breaks:
+                raise breaks.popleft()
+
+        built.store.subscribe(in_transaction=break_once)
+        task = asyncio.create_task(built.transcriber.run())
+        await built.finish(recording())
+
+        async with asyncio.timeout(LIMIT_S):
+            while not built.told:  # noqa: ASYNC110 - the store's own thread
+                await asyncio.sleep(0.001)
+
+        await stopped(task)
+        assert len(built.bugs.seen) == 1
+        assert (await built.transcript()).text == "hello"
