@@ -48,6 +48,7 @@ from tapeline.flow import (
     Documents,
     HttpAsker,
     Program,
+    Sounds,
     Voice,
     Walker,
 )
@@ -55,7 +56,7 @@ from tapeline.flow.documents import Question
 from tapeline.net import Destinations, GuardedClient
 from tapeline.pipeline import Tools, Transcriber
 from tapeline.recording import Finaliser, recording_event, recover
-from tapeline.speech import MoonshineRecogniser
+from tapeline.speech import FirstThatSpeaks, MoonshineRecogniser
 from tapeline.state import DataFolder, SqlStore, Vault, load_master_key
 from tapeline.storage import Links, LocalStore
 from tapeline.telemetry import Bugs, SystemClock, get_logger
@@ -315,11 +316,14 @@ class Node:
             if dialect.answers is not None
         }
         documents = Documents(HttpAsker(client, voices))
+        speaker = FirstThatSpeaks()
+        self._open.push_async_callback(speaker.close)
+        sounds = Sounds(client, speaker, ground.folder.spool)
 
         def program_of(live_call: LiveCall, first: Question | None) -> Program:
             if ground.dialects[live_call.call.dialect].answers is None:
                 return Commanded(control.parts, live_call)
-            return Walker(control, documents, live_call, first=first)
+            return Walker(control, documents, sounds, live_call, first=first)
 
         programs = CallPrograms(control.parts, program_of)
         control.parts.programs.wire(programs)

@@ -112,13 +112,31 @@ class Setting:
 class CallMoment:
     """Why a call program asks a URL now; `event` is start, action, redirect, transfer or hangup.
 
-    For an action `extra` names the `verb` that ended (conference, record, dial, digits).
+    `extra` are facts in tapeline's words that the dialect translates. For an action `verb` names
+    the verb that ended, and with it the others (all are text; milliseconds are since 1970):
+
+    | verb | words |
+    |---|---|
+    | conference | conference_name conference_id member_id, recording_id record_url if recorded |
+    | record | recording_id record_url recording_start_ms recording_end_ms recording_duration (s) |
+    | | recording_duration_ms end_reason (`RecordingEnd`) digits (the key that ended it, or "") |
+    | digits | digits |
+    | dial | dial_status (completed busy failed cancel timeout no-answer) dial_ring_status (true |
+    | | false) dial_hangup_cause (`EndCause`) dial_aleg_id dial_bleg_id ("" when none answered) |
+
+    A recording that only starts has -1 for its durations and its end, and no end_reason.
+
+    `domain.event.ProgramToldCall` carries the same words. Its topics: `action` (an action whose
+    answer cannot be followed, because its call is over or its verb goes on), `conference_digits`
+    (conference_name conference_id member_id digits), `dial_answer` `dial_connected` `dial_hangup`
+    (dial_aleg_id dial_bleg_id dial_bleg_status dial_bleg_from dial_bleg_to dial_bleg_position;
+    at the hang-up also dial_bleg_duration dial_bleg_bill_duration, in s, dial_hangup_cause
+    dial_hangup_source).
     """
 
     event: str
     call: Call
     extra: Mapping[str, str] = field(default_factory=dict)
-    """Facts in tapeline's words that the dialect translates (conference_name, member_id …)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,7 +111,8 @@ class Documents:
                     await self._pause(wait_ms / 1000)
         except TimeoutError:
             pass
-        raise DestinationFault(request.url, reason_of(reply))
+        # Not the request's URL: with GET its query holds what was keyed.
+        raise DestinationFault(question.url, reason_of(reply))
 
 
 def failure_of(reply: Reply) -> Failure | None:

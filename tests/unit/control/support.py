@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from tapeline.domain.command import (
     SetAccount,
 )
 from tapeline.domain.delivery import OutgoingRequest, RetryPolicy
-from tapeline.domain.error import AnswerInvalid
+from tapeline.domain.error import AnswerInvalid, DestinationFault, SynthesiserFailed
 from tapeline.domain.id import AccountId, CallId, EpochMs, NodeId, RecordingId
 from tapeline.domain.port import Store, Transaction
 from tapeline.domain.recording import (
@@ -31,14 +31,18 @@ from tapeline.domain.recording import (
     RecordingFormat,
     RecordingOptions,
 )
-from tapeline.domain.signal import LegHandle
+from tapeline.domain.signal import LegHandle, PlaybackHandle
 from tapeline.domain.verb import (
     Action,
     AnswerDocument,
+    GetDigits,
     HangUp,
     JoinConference,
+    Play,
+    RecordCall,
     RecordOnJoin,
     Redirect,
+    Speak,
     Verb,
     Wait,
 )
@@ -59,7 +63,11 @@ LIMIT_S = 10.0
 """How long a test waits for what must happen; never reached by one that passes."""
 
 VERBS: Mapping[str, type[Any]] = {
+    "digits": GetDigits,
     "join": JoinConference,
+    "play": Play,
+    "record": RecordCall,
+    "speak": Speak,
     "wait": Wait,
     "redirect": Redirect,
     "hang_up": HangUp,
@@ -109,6 +117,14 @@ def parse_document(body: bytes) -> AnswerDocument:
 
 
 def _verb(name: str, fields: dict[str, Any]) -> Verb:
+    if name == "record":
+        fields["options"] = RecordingOptions(**fields.get("options", {}))
+    if "prompts" in fields:
+        fields["prompts"] = tuple(_verb(*prompt) for prompt in fields["prompts"])
+    if fields.get("invalid_prompt"):
+        fields["invalid_prompt"] = _verb(*fields["invalid_prompt"])
+    if "digits_match" in fields:
+        fields["digits_match"] = tuple(fields["digits_match"])
     if "record" in fields:
         options = RecordingOptions(format=RecordingFormat(fields["record"]))
         fields["record"] = RecordOnJoin(options=options)
@@ -161,6 +177,44 @@ class ScriptedAsker:
 
     def parse(self, body: bytes, _call: Call) -> AnswerDocument:
         return parse_document(body)
+
+
+class MemorySounds:
+    """`flow.SoundSource` of files that nobody ever reads."""
+
+    def __init__(self) -> None:
+        self.missing: set[str] = set()
+        self.open: list[str] = []
+        """What is there now."""
+        self.made: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def fetched(self, url: str) -> AsyncIterator[Path]:
+        if url in self.missing:
+            raise DestinationFault(url, "answered 404 instead of 200")
+        with self._there(url) as path:
+            yield path
+
+    @contextlib.asynccontextmanager
+    async def spoken(self, text: str, *, voice: str, language: str) -> AsyncIterator[Path]:
+        if text in self.missing:
+            raise SynthesiserFailed("no voice")
+        with self._there(f"{language}/{voice}/{text}") as path:
+            yield path
+
+    @contextlib.asynccontextmanager
+    async def beep(self) -> AsyncIterator[Path]:
+        with self._there("beep") as path:
+            yield path
+
+    @contextlib.contextmanager
+    def _there(self, name: str) -> Iterator[Path]:
+        self.made.append(name)
+        self.open.append(name)
+        try:
+            yield Path(name)
+        finally:
+            self.open.remove(name)
 
 
 class MemoryFinaliser:
@@ -227,6 +281,7 @@ class World:
     programs: CallPrograms
     asker: ScriptedAsker
     pauses: Pauses
+    sounds: MemorySounds
     files: MemoryFiles
     finaliser: MemoryFinaliser
     clock: FakeClock
@@ -251,6 +306,17 @@ class World:
         await asyncio.sleep(0)
         async with asyncio.timeout(LIMIT_S):
             await self.dispatcher.lanes.idle()
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Waits for what no event tells."""
+        async with asyncio.timeout(LIMIT_S):
+            while not holds():  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+    async def playing(self) -> PlaybackHandle:
+        """Waits for a file that is played, the newest."""
+        await self.until(lambda: self.engine.playbacks)
+        return max(self.engine.playbacks)
 
     def note(self, events: Sequence[event.Event]) -> None:
         self.events.extend(events)
@@ -318,6 +384,7 @@ async def world(
     engine = engine or MemoryEngine()
     store = await SqlStore.open(folder / "tapeline.db", Vault(bytes(range(32))))
     files, clock, asker, pauses = MemoryFiles(), FakeClock(), ScriptedAsker(), Pauses()
+    sounds = MemorySounds()
 
     def link_of(recording: Recording) -> str:
         return f"http://node/media/{recording.id}.{recording.format}"
@@ -346,7 +413,7 @@ async def world(
     def program_of(live_call: LiveCall, first: Question | None) -> Program:
         if parts.dialects[live_call.call.dialect].parse_answer is None:
             return Commanded(parts, live_call)
-        return Walker(control, documents, live_call, first=first, pause=pauses)
+        return Walker(control, documents, sounds, live_call, first=first, pause=pauses)
 
     programs = CallPrograms(parts, program_of)
     parts.programs.wire(programs)
@@ -364,6 +431,7 @@ async def world(
         programs=programs,
         asker=asker,
         pauses=pauses,
+        sounds=sounds,
         files=files,
         finaliser=finaliser,
         clock=clock,

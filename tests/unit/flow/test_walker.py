@@ -344,6 +344,7 @@ async def test_two_who_ask_for_a_recording_share_one(node: World) -> None:
     for _ in range(2):
         node.engine.arrive(called="n")
     await node.happened(event.ParticipantJoined, 2)
+    await node.happened(event.RecordingStarted)
     await node.settled()
 
     assert len(node.seen(event.RecordingStarted)) == 1
