@@ -1,11 +1,20 @@
 """Wire schemas (pydantic) to the domain's errors and to OpenAPI; no dialect, no HTTP."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError, core_schema
 
 from tapeline.domain.error import Invalid, InvalidChoice, InvalidUrl, MissingValue, OutOfRange
 
@@ -32,9 +41,15 @@ def read_model(model: type[ModelT], fields: Mapping[str, Any]) -> ModelT:
     """Absent, null and empty values are the same. Raises Invalid and its kin for the first fault
     found.
     """
-    given = {key: value for key, value in fields.items() if value not in (None, "")}
+    return check_model(
+        model, {key: value for key, value in fields.items() if value not in (None, "")}
+    )
+
+
+def check_model(model: type[ModelT], fields: Mapping[str, Any]) -> ModelT:
+    """As read_model, with the fields just as they came."""
     try:
-        return model.model_validate(given)
+        return model.model_validate(fields)
     except ValidationError as error:
         raise _translate(error.errors(include_url=False)[0]) from error
 
@@ -93,6 +108,34 @@ def _lower(value: object) -> object:
 
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Annotation of an int or a text: the value, or the text's length, is in this range."""
+
+    low: int
+    high: int
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        found = handler(schema)
+        is_text = found.get("type") == "string"
+        low, high = ("minLength", "maxLength") if is_text else ("minimum", "maximum")
+        return {**found, low: self.low, high: self.high}
+
+    def _check(self, value: int | str) -> int | str:
+        size = len(value) if isinstance(value, str) else value
+        if not self.low <= size <= self.high:
+            context = {"low": self.low, "high": self.high}
+            raise PydanticCustomError("out_of_range", "from {low} to {high}", context)
+        return value
 
 
 HttpUrl = Annotated[str, AfterValidator(_check_url)]

@@ -1,5 +1,6 @@
 """Each dialect's error table is total, and every error has the shape of its OpenAPI."""
 
+import inspect
 import json
 from collections.abc import Iterator
 
@@ -30,10 +31,21 @@ def tree(root: type[TapelineError] = TapelineError) -> Iterator[type[TapelineErr
         yield from tree(kind)
 
 
+SAMPLES = {"str": "field", "int": 7, "object": "value", "tuple[str, ...]": ("one", "two")}
+
+
 def example(kind: type[TapelineError]) -> TapelineError:
-    made = kind.__new__(kind)
-    made.args = (f"an example of {kind.__name__}",)
-    return made
+    """Made by its own constructor, whatever that wants to know."""
+    if kind.__init__ is Exception.__init__:
+        return kind(f"an example of {kind.__name__}")
+    placed, keyed = [], {}
+    for name, each in list(inspect.signature(kind.__init__).parameters.items())[1:]:
+        value = SAMPLES[inspect.formatannotation(each.annotation)]
+        if each.kind is inspect.Parameter.KEYWORD_ONLY:
+            keyed[name] = value
+        else:
+            placed.append(value)
+    return kind(*placed, **keyed)
 
 
 @pytest.mark.parametrize("dialect", find_dialects().values(), ids=lambda each: each.name)

@@ -27,7 +27,7 @@ def _read_body(request: WireRequest) -> Mapping[str, Any]:
         return {}
     if request.content_type == _FORM and not body.startswith(b"{"):
         return _read_form(body)
-    return _read_json(body)
+    return read_json(body)
 
 
 def _read_form(body: bytes) -> Mapping[str, str]:
@@ -43,7 +43,8 @@ def _read_form(body: bytes) -> Mapping[str, str]:
     return dict(pairs)
 
 
-def _read_json(body: bytes) -> Mapping[str, Any]:
+def read_json(body: bytes) -> Mapping[str, Any]:
+    """The object that the body is. Raises InvalidBody."""
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:

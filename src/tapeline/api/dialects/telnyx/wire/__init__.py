@@ -1,0 +1,1 @@
+"""Telnyx on the wire: requests to commands, outcomes to answers. No I/O, no clock."""

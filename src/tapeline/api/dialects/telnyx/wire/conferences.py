@@ -1,0 +1,404 @@
+"""Conferences and who is in them, as resources and as commands."""
+
+from typing import Annotated, Literal
+
+from tapeline.api.dialect import WireRequest, WireResponse
+from tapeline.api.dialects.telnyx import words
+from tapeline.api.dialects.telnyx.errors import NotAvailable
+from tapeline.api.dialects.telnyx.wire.answer import (
+    REGIONS,
+    One,
+    answer,
+    answer_part,
+    choose,
+    choose_boolean,
+    filters,
+)
+from tapeline.api.dialects.telnyx.wire.body import (
+    BeepEnabled,
+    Body,
+    CallControlIds,
+    ClientState,
+    CommandId,
+    Region,
+    Text,
+    once,
+    read_body,
+    state_extras,
+)
+from tapeline.api.dialects.telnyx.wire.record import conference_ref
+from tapeline.api.schema import Between, HttpUrl, ResponseBody
+from tapeline.domain.account import Account
+from tapeline.domain.command import (
+    ConferenceView,
+    CreateConference,
+    EndConference,
+    GetConference,
+    JoinCall,
+    LeaveCall,
+    ListConferences,
+    Members,
+    ParticipantView,
+    SetParticipants,
+)
+from tapeline.domain.conference import ConferenceState
+from tapeline.domain.error import Invalid, ParticipantNotFound
+from tapeline.domain.id import EpochMs
+
+MOST_LISTED = 1_000
+LIFE_MS = 14_400_000
+"""Of a conference that does not say (contract §1.1)."""
+Role = Literal["barge", "monitor", "none", "whisper"]
+
+
+class EndedByBody(ResponseBody):
+    call_control_id: str | None
+    call_session_id: str | None
+
+
+class ConferenceBody(ResponseBody):
+    record_type: Literal["conference"] = "conference"
+    id: str
+    name: str
+    created_at: str
+    expires_at: str
+    updated_at: str
+    connection_id: str | None
+    region: str | None
+    status: Literal["init", "in_progress", "completed"]
+    end_reason: Literal["all_left", "ended_via_api", "host_left", "time_exceeded"] | None
+    ended_by: EndedByBody | None
+
+
+class ConferenceNameBody(ResponseBody):
+    id: str
+    name: str
+
+
+class ParticipantState(ResponseBody):
+    id: str
+    call_control_id: str
+    call_leg_id: str
+    created_at: str
+    updated_at: str
+    end_conference_on_exit: bool
+    soft_end_conference_on_exit: bool
+    muted: bool
+    on_hold: bool
+    status: Literal["joining", "joined", "left"]
+    whisper_call_control_ids: list[str]
+
+
+class ParticipantBody(ParticipantState):
+    """As the list has it."""
+
+    record_type: Literal["participant"] = "participant"
+    conference: ConferenceNameBody
+
+
+class OneParticipantBody(ParticipantState):
+    conference_id: str
+    label: str | None
+
+
+class CreateBody(Body):
+    """Comfort noise, beeps at the door and music on hold are accepted without effect."""
+
+    call_control_id: Text
+    name: Text
+    beep_enabled: BeepEnabled = "never"
+    client_state: ClientState | None = None
+    comfort_noise: bool = True
+    command_id: CommandId | None = None
+    duration_minutes: Annotated[int, Between(1, 1_440)] | None = None
+    hold_audio_url: HttpUrl | None = None
+    hold_media_name: Text | None = None
+    max_participants: Annotated[int, Between(2, 800)] = 250
+    region: Region | None = None
+    start_conference_on_create: bool = True
+
+
+class JoinBody(Body):
+    call_control_id: Text
+    beep_enabled: BeepEnabled | None = None
+    client_state: ClientState | None = None
+    command_id: CommandId | None = None
+    end_conference_on_exit: bool = False
+    soft_end_conference_on_exit: bool = False
+    hold: bool = False
+    hold_audio_url: HttpUrl | None = None
+    hold_media_name: Text | None = None
+    mute: bool = False
+    start_conference_on_enter: bool = False
+    supervisor_role: Role = "none"
+    whisper_call_control_ids: CallControlIds | None = None
+    region: Region | None = None
+
+
+class LeaveBody(Body):
+    call_control_id: Text
+    beep_enabled: BeepEnabled | None = None
+    command_id: CommandId | None = None
+    region: Region | None = None
+
+
+class HoldBody(Body):
+    call_control_ids: CallControlIds | None = None
+    audio_url: HttpUrl | None = None
+    media_name: Text | None = None
+    region: Region | None = None
+
+
+class UnholdBody(Body):
+    call_control_ids: CallControlIds
+    region: Region | None = None
+
+
+class MuteBody(Body):
+    call_control_ids: CallControlIds | None = None
+    region: Region | None = None
+
+
+class UpdateBody(Body):
+    call_control_id: Text
+    supervisor_role: Role
+    whisper_call_control_ids: CallControlIds | None = None
+    command_id: CommandId | None = None
+    region: Region | None = None
+
+
+class EndBody(Body):
+    command_id: CommandId | None = None
+
+
+# resources
+
+
+def read_create(request: WireRequest, account: Account) -> CreateConference:
+    body = read_body(CreateBody, request)
+    _check_one_of("hold_audio_url", body.hold_audio_url, "hold_media_name", body.hold_media_name)
+    call_id = words.read_call_control_id(body.call_control_id)
+    minutes = body.duration_minutes
+    region = {} if body.region is None else {words.REGION: body.region}
+    return CreateConference(
+        once=once(account, call_id, body.command_id),
+        account_id=account.id,
+        name=body.name,
+        call_id=call_id,
+        max_participants=body.max_participants,
+        duration_limit_ms=LIFE_MS if minutes is None else minutes * 60_000,
+        starts_on_create=body.start_conference_on_create,
+        dialect=words.NAME,
+        extras={**state_extras(body.client_state), **region},
+    )
+
+
+def _check_one_of(first: str, one: str | None, second: str, other: str | None) -> None:
+    if one is not None and other is not None:
+        raise Invalid(field=second, value=other, expected=f"only one of {first} and {second}")
+
+
+def write_conference(
+    view: ConferenceView, _request: WireRequest, _account: Account
+) -> WireResponse:
+    return answer(One[ConferenceBody](data=conference_body(view)))
+
+
+def conference_body(view: ConferenceView) -> ConferenceBody:
+    conference = view.conference
+    ended_ms, reason = conference.ended_at_ms, conference.end_reason
+    expires_ms = conference.expires_at_ms or EpochMs(conference.created_at_ms + LIFE_MS)
+    return ConferenceBody.model_validate(
+        {
+            "id": conference.id,
+            "name": conference.name,
+            "created_at": words.iso(conference.created_at_ms),
+            "expires_at": words.iso(expires_ms),
+            "updated_at": words.iso(conference.created_at_ms if ended_ms is None else ended_ms),
+            "connection_id": None if view.creator is None else view.creator.application_id,
+            "region": conference.extras.get(words.REGION),
+            "status": conference.state.value,
+            "end_reason": None if reason is None else words.CONFERENCE_ENDS[reason],
+            "ended_by": None,
+        }
+    )
+
+
+def read_conferences(request: WireRequest, account: Account) -> ListConferences:
+    given = filters(request)
+    choose(given, "region", REGIONS)
+    status = choose(given, "filter[status]", tuple(ConferenceState))
+    return ListConferences(
+        account_id=account.id,
+        only_live=False,
+        name=given.get("filter[name]"),
+        state=None if status is None else ConferenceState(status),
+        limit=MOST_LISTED,
+    )
+
+
+def write_conferences(
+    views: tuple[ConferenceView, ...], request: WireRequest, _account: Account
+) -> WireResponse:
+    """By the instant of expiry, latest first (contract §1.1)."""
+    items = [conference_body(view) for view in views]
+    items.sort(key=lambda item: item.expires_at, reverse=True)
+    return answer_part(ConferenceBody, items, request)
+
+
+def read_conference(request: WireRequest, account: Account) -> GetConference:
+    choose(filters(request), "region", REGIONS)
+    return GetConference(conference=conference_ref(request, account), even_ended=True)
+
+
+def read_participants(request: WireRequest, account: Account) -> GetConference:
+    given = filters(request)
+    for name in ("muted", "on_hold", "whispering"):
+        choose_boolean(given, f"filter[{name}]")
+    return read_conference(request, account)
+
+
+def write_participants(
+    view: ConferenceView, request: WireRequest, _account: Account
+) -> WireResponse:
+    given = filters(request)
+    wanted = {
+        name: choice
+        for name in ("muted", "on_hold", "whispering")
+        if (choice := choose_boolean(given, f"filter[{name}]")) is not None
+    }
+    named = ConferenceNameBody(id=view.conference.id, name=view.conference.name)
+    items = []
+    for each in view.participants:
+        found = _participant(each)
+        facts = {**found, "whispering": False}
+        if all(facts[name] is choice for name, choice in wanted.items()):
+            items.append(ParticipantBody.model_validate({**found, "conference": named}))
+    return answer_part(ParticipantBody, items, request)
+
+
+def write_participant(
+    view: ConferenceView, request: WireRequest, _account: Account
+) -> WireResponse:
+    """By its id or its label. Raises ParticipantNotFound."""
+    wanted = request.params["participant_id"]
+    for each in view.participants:
+        if wanted in (each.participant.member_id, each.participant.label):
+            body = OneParticipantBody.model_validate(
+                {
+                    **_participant(each),
+                    "conference_id": view.conference.id,
+                    "label": each.participant.label or None,
+                }
+            )
+            return answer(One[OneParticipantBody](data=body))
+    raise ParticipantNotFound(wanted)
+
+
+def _participant(view: ParticipantView) -> dict[str, object]:
+    joined = words.iso(view.participant.joined_at_ms)
+    return {
+        "id": view.participant.member_id,
+        "call_control_id": words.call_control_id(view.call.id),
+        "call_leg_id": view.call.id,
+        "created_at": joined,
+        "updated_at": joined,
+        "end_conference_on_exit": view.participant.end_conference_on_exit,
+        "soft_end_conference_on_exit": False,
+        "muted": view.participant.muted,
+        "on_hold": view.participant.on_hold,
+        "status": view.participant.state.value,
+        "whisper_call_control_ids": [],
+    }
+
+
+# commands
+
+
+def read_join(request: WireRequest, account: Account) -> JoinCall:
+    """A supervisor that monitors is muted, one that barges is like anybody."""
+    body = read_body(JoinBody, request)
+    _check_one_of("hold_audio_url", body.hold_audio_url, "hold_media_name", body.hold_media_name)
+    _check_role(body.supervisor_role)
+    call_id = words.read_call_control_id(body.call_control_id)
+    return JoinCall(
+        once=once(account, call_id, body.command_id),
+        conference=conference_ref(request, account),
+        call_id=call_id,
+        muted=body.mute or body.supervisor_role == "monitor",
+        on_hold=body.hold,
+        end_on_exit=body.end_conference_on_exit or body.soft_end_conference_on_exit,
+        starts_conference=body.start_conference_on_enter,
+        extras=state_extras(body.client_state),
+    )
+
+
+def _check_role(role: Role) -> None:
+    """Raises NotAvailable for one that only some of the others shall hear."""
+    if role == "whisper":
+        raise NotAvailable("supervisor_role")
+
+
+def read_leave(request: WireRequest, account: Account) -> LeaveCall:
+    body = read_body(LeaveBody, request)
+    call_id = words.read_call_control_id(body.call_control_id)
+    return LeaveCall(
+        once=once(account, call_id, body.command_id),
+        conference=conference_ref(request, account),
+        call_id=call_id,
+    )
+
+
+def _members(call_control_ids: CallControlIds | None) -> Members:
+    """None and an empty list mean all."""
+    return Members(
+        call_ids=tuple(words.read_call_control_id(each) for each in call_control_ids or ())
+    )
+
+
+def read_hold(request: WireRequest, account: Account) -> SetParticipants:
+    body = read_body(HoldBody, request)
+    _check_one_of("audio_url", body.audio_url, "media_name", body.media_name)
+    return SetParticipants(
+        conference=conference_ref(request, account),
+        members=_members(body.call_control_ids),
+        on_hold=True,
+    )
+
+
+def read_unhold(request: WireRequest, account: Account) -> SetParticipants:
+    body = read_body(UnholdBody, request)
+    return SetParticipants(
+        conference=conference_ref(request, account),
+        members=_members(body.call_control_ids),
+        on_hold=False,
+    )
+
+
+def read_mute(request: WireRequest, account: Account, *, muted: bool = True) -> SetParticipants:
+    body = read_body(MuteBody, request)
+    return SetParticipants(
+        conference=conference_ref(request, account),
+        members=_members(body.call_control_ids),
+        muted=muted,
+    )
+
+
+def read_update(request: WireRequest, account: Account) -> SetParticipants:
+    body = read_body(UpdateBody, request)
+    _check_role(body.supervisor_role)
+    call_id = words.read_call_control_id(body.call_control_id)
+    return SetParticipants(
+        once=once(account, call_id, body.command_id),
+        conference=conference_ref(request, account),
+        members=Members(call_ids=(call_id,)),
+        muted=body.supervisor_role == "monitor",
+    )
+
+
+def read_end(request: WireRequest, account: Account) -> EndConference:
+    body = read_body(EndBody, request)
+    conference = conference_ref(request, account)
+    return EndConference(
+        once=once(account, conference.name, body.command_id), conference=conference, hang_up=True
+    )
