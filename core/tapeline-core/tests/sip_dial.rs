@@ -195,6 +195,38 @@ fn a_host_that_cannot_be_found_or_reached_ends_the_call() {
         assert_eq!(node.ended(leg), (EndedBy::Unreachable, 503), "{uri}");
     }
     is_clean(&node);
+
+    // No socket may send there without being told so (EACCES): known before the first INVITE left.
+    let mut config = crate::config();
+    config.udp = vec!["0.0.0.0:0".parse().unwrap()];
+    let mut open = Node::with(config, 10);
+    let leg = open.dial("sip:bob@255.255.255.255");
+    assert_eq!(open.ended(leg), (EndedBy::Unreachable, 503));
+    is_clean(&open);
+}
+
+#[test]
+fn nobody_at_that_port_is_known_at_once_and_disturbs_no_other_call() {
+    let mut node = Node::new();
+    let mut bob = FarEnd::new();
+    let leg = node.dial(&bob.uri());
+    let invite = bob.expect("INVITE");
+    let begun = std::time::Instant::now();
+    let gone = FarEnd::new().uri();
+
+    for _ in 0..20 {
+        let nowhere = node.dial(&gone);
+        assert_eq!(node.ended(nowhere), (EndedBy::Unreachable, 503));
+    }
+
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    let copies = std::iter::from_fn(|| bob.receive_within(Duration::from_millis(1))).count();
+    assert!(copies < 4, "{copies} copies of the INVITE");
+    bob.respond(&invite, 180, "");
+    assert_eq!(node.ringing(leg), 180);
+    bob.respond(&invite, 200, SDP);
+    bob.expect("ACK");
+    node.answered(leg);
 }
 
 #[test]

@@ -30,6 +30,7 @@ use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
 use crate::sip::transport::Listener;
 use crate::sip::wire::{self, Admission, TagMaker, stateless, tag};
+use crate::sys::undelivered::Undelivered;
 
 /// Everything of one incarnation of the thread.
 pub(super) struct Stack {
@@ -272,6 +273,14 @@ impl Stack {
                     listener.send(&reply, source);
                 }
             }
+        }
+    }
+
+    /// An ICMP error; it concerns an INVITE that nobody has answered, else it means nothing.
+    pub fn on_undelivered(&self, lost: &Undelivered) {
+        let invitations: Vec<_> = self.invitations.borrow().values().cloned().collect();
+        for invitation in invitations.iter().filter(|_| lost.is_unreachable) {
+            invitation.on_undelivered(lost);
         }
     }
 

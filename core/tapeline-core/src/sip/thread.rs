@@ -109,9 +109,14 @@ fn turn(
             let listener = Listener::new(socket, advertised, stack.counters.clone()).await?;
             let (stack, listener) = (stack.clone(), Rc::new(listener));
             stack.listeners.borrow_mut().push(listener.clone());
+            let (shared, same) = (stack.clone(), listener.clone());
             spawn(async move {
                 let work = || receive(stack.clone(), listener.clone());
                 keep_running(&stack, "a receive loop", work).await;
+            });
+            spawn(async move {
+                let work = || hear_undelivered(shared.clone(), same.clone());
+                keep_running(&shared, "a loop of ICMP errors", work).await;
             });
         }
         let shared = stack.clone();
@@ -158,6 +163,21 @@ async fn receive(stack: Rc<Stack>, listener: Rc<Listener>) {
             }
             Err(error) => {
                 log::debug!("receiving SIP failed: {error}");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn hear_undelivered(stack: Rc<Stack>, listener: Rc<Listener>) {
+    loop {
+        match listener.undelivered().await {
+            Ok(lost) => {
+                stack.on_undelivered(&lost);
+                tokio::task::yield_now().await;
+            }
+            Err(error) => {
+                log::debug!("reading ICMP errors failed: {error}");
                 sleep(PAUSE).await;
             }
         }

@@ -6,3 +6,4 @@ pub mod disk;
 pub mod eventfd;
 pub mod socket;
 pub mod thread;
+pub mod undelivered;

@@ -172,7 +172,7 @@ fn arrival_of(header: &libc::msghdr) -> Option<u64> {
     None
 }
 
-fn address_of(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
+pub(super) fn address_of(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
     match i32::from(name.ss_family) {
         libc::AF_INET => {
             // SAFETY: the family says which address the storage holds.

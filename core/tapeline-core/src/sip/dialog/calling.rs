@@ -6,7 +6,7 @@
 //! | 200 with an answer | is answered, and from here on like any other |
 //! | 200 without a codec of ours | hangs up, `rejected` with 488 |
 //! | 300 to 699 | `rejected`; neither redirection nor digest is followed |
-//! | nothing within 64*T1, no such host | `unreachable` |
+//! | nothing within 64*T1, ICMP, no such host | `unreachable` |
 //! | ring limit, hang-up, stop | CANCEL (`invitation`) |
 
 use std::cell::{Cell, RefCell};
@@ -155,6 +155,7 @@ impl Leg {
             Progress::Answered(body) => return self.on_answer(&body).await,
             Progress::Refused(status) => return self.end(EndedBy::Rejected, status),
             Progress::Silent => return self.end(EndedBy::Unreachable, TIMED_OUT),
+            Progress::Lost => return self.end(EndedBy::Unreachable, UNREACHABLE),
         }
         Next::Stay
     }

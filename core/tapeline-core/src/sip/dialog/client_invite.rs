@@ -5,7 +5,7 @@
 //! Calling ──1xx──▶ Proceeding ──2xx──▶ Accepted ──64*T1──▶ Over
 //!    │ │                │ └─3xx-6xx──▶ Refused ───64*T1──────▲
 //!    │ └── final ───────┴──▶ the same                       │
-//!    └── 64*T1 without a word, or 64*T1 after our CANCEL ───┘
+//!    └── 64*T1 without a word, ICMP, 64*T1 after our CANCEL ┘
 //! ```
 //!
 //! Ours, because rsipstack's acknowledges its own time-out on the wire, makes the ACK of a 2xx out of
@@ -36,6 +36,8 @@ pub(super) enum Input {
     Provisional,
     Success,
     Refusal,
+    /// The INVITE cannot get there.
+    Lost,
     /// We do not want the call any more.
     Cancel,
     /// Timer A.
@@ -76,6 +78,7 @@ fn transition(state: State, input: Input, is_cancelled: bool) -> (State, Action)
     match (state, input) {
         (Calling, Input::Repeat) => (Calling, SendInvite), // §17.1.1.2, timer A
         (Calling, Input::Expire) => (Over, GiveUp),        // timer B
+        (Calling, Input::Lost) => (Over, GiveUp),          // §17.1.4
         (Calling, Input::Cancel) => (Calling, Nothing), // §9.1: not before a provisional response
         (Calling, Input::Provisional) if is_cancelled => (Proceeding, SendCancel),
         (Calling | Proceeding, Input::Provisional) => (Proceeding, Ring),
@@ -88,7 +91,8 @@ fn transition(state: State, input: Input, is_cancelled: bool) -> (State, Action)
         (Accepted | Refused, Input::Expire) => (Over, Nothing), // timers M and D
         // After a final response all others are late and mean nothing; what is over stays so.
         (Accepted | Refused | Over, _) => (state, Nothing),
-        (Proceeding, Input::Repeat) => (Proceeding, Nothing), // timer A stops with the first word
+        // Timer A stops with the first word, and who sent it is there.
+        (Proceeding, Input::Repeat | Input::Lost) => (Proceeding, Nothing),
     }
 }
 
@@ -182,8 +186,8 @@ mod tests {
     #[test]
     fn each_input_has_its_consequence() {
         use Action::{Confirm, Nothing, Refuse, Ring, SendCancel};
-        use Input::{Cancel, Provisional, Refusal, Success};
-        let cases: [(&[(Input, Action)], State); 9] = [
+        use Input::{Cancel, Lost, Provisional, Refusal, Success};
+        let cases: [(&[(Input, Action)], State); 11] = [
             (&[(Provisional, Ring), (Provisional, Ring), (Success, Confirm)], State::Accepted),
             (&[(Success, Confirm), (Success, Confirm), (Refusal, Nothing)], State::Accepted),
             (&[(Success, Confirm), (Cancel, Nothing), (Provisional, Nothing)], State::Accepted),
@@ -195,6 +199,8 @@ mod tests {
             // Once is enough; the CANCEL's own transaction repeats it.
             (&[(Provisional, Ring), (Cancel, SendCancel), (Cancel, Nothing)], State::Proceeding),
             (&[(Cancel, Nothing), (Cancel, Nothing)], State::Calling),
+            (&[(Lost, Action::GiveUp), (Success, Nothing)], State::Over),
+            (&[(Provisional, Ring), (Lost, Nothing)], State::Proceeding),
         ];
         for (script, state) in cases {
             let now = Instant::now();

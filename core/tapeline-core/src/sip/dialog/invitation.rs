@@ -24,6 +24,7 @@ use crate::sip::guard::guarded;
 use crate::sip::stack::{Stack, spawn};
 use crate::sip::transport::Listener;
 use crate::sip::wire::tag;
+use crate::sys::undelivered::Undelivered;
 
 /// Phones that may answer one INVITE; what more answers is not heard.
 const MAX_DIALOGS: usize = 8;
@@ -37,6 +38,8 @@ pub(crate) enum Progress {
     Refused(u16),
     /// Not one response came within 64*T1.
     Silent,
+    /// The INVITE could not be delivered.
+    Lost,
 }
 
 /// A dialog that a 2xx made.
@@ -88,7 +91,11 @@ pub(super) fn send(
     });
     leg.invitation.replace(Some(invitation.clone()));
     stack.insert_invitation(invitation.clone());
-    invitation.send_invite();
+    if !invitation.listener.can_send(&invitation.wire, destination)
+        && invitation.decide(Heard::Lost) == Action::GiveUp
+    {
+        invitation.tell(Progress::Lost);
+    }
     let stack = stack.clone();
     spawn(async move {
         if guarded(invitation.clone().keep(stack.clone())).await.is_err() {
@@ -114,11 +121,25 @@ impl Invitation {
     /// Its leg is gone: from here on nobody wants an answer.
     pub fn leave(&self) {
         self.leg.take();
-        let action = self.transaction.borrow_mut().on(Heard::Cancel, Instant::now());
-        if action == Action::SendCancel {
+        if self.decide(Heard::Cancel) == Action::SendCancel {
             self.cancel_is_due.set(true);
         }
+    }
+
+    /// An ICMP error, which anyone may forge: it must quote what was sent.
+    pub fn on_undelivered(&self, lost: &Undelivered) {
+        let is_ours = lost.destination == self.destination
+            && !lost.quoted.is_empty()
+            && self.wire.starts_with(&lost.quoted);
+        if is_ours && self.decide(Heard::Lost) == Action::GiveUp {
+            self.tell(Progress::Lost);
+        }
+    }
+
+    fn decide(&self, heard: Heard) -> Action {
+        let action = self.transaction.borrow_mut().on(heard, Instant::now());
         self.changed.notify_one();
+        action
     }
 
     /// A response with our branch, Call-ID, tag and CSeq.
@@ -140,8 +161,7 @@ impl Invitation {
             200..=299 => Heard::Success,
             _ => Heard::Refusal,
         };
-        let action = self.transaction.borrow_mut().on(heard, Instant::now());
-        match action {
+        match self.decide(heard) {
             Action::SendCancel => self.cancel_is_due.set(true),
             Action::Ring if status > 100 => {
                 self.tell(Progress::Provisional(status, response.body));
@@ -154,7 +174,6 @@ impl Invitation {
             }
             _ => {}
         }
-        self.changed.notify_one();
         stack.changed.notify_one();
     }
 
@@ -204,10 +223,6 @@ impl Invitation {
         }
     }
 
-    fn send_invite(&self) {
-        self.listener.send(&self.wire, self.destination);
-    }
-
     /// Its timers, until nothing can come any more.
     async fn keep(self: Rc<Self>, stack: Rc<Stack>) {
         while self.transaction.borrow().state() != State::Over {
@@ -227,7 +242,7 @@ impl Invitation {
     fn on_clock(&self) {
         let action = self.transaction.borrow_mut().on_clock(Instant::now());
         match action {
-            Action::SendInvite => self.send_invite(),
+            Action::SendInvite => self.listener.send(&self.wire, self.destination),
             Action::GiveUp => self.tell(Progress::Silent),
             _ => {}
         }

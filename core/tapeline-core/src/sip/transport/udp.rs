@@ -8,8 +8,10 @@ use rsipstack::platform::net::UdpSocket as StackSocket;
 use rsipstack::transport::SipConnection;
 use rsipstack::transport::udp::UdpConnection;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 
 use crate::boundary::counters::Counters;
+use crate::sys::undelivered::{Undelivered, is_of_earlier, keep_undelivered, read_undelivered};
 
 /// A burst of calls must wait in the kernel while the thread is busy; it grants what it allows.
 const KERNEL_BUFFER: usize = 4 << 20;
@@ -48,6 +50,9 @@ impl Listener {
     ) -> io::Result<Self> {
         let local = socket.local_addr()?;
         let outlet = socket.try_clone()?;
+        if let Err(error) = keep_undelivered(&outlet) {
+            log::debug!("ICMP errors of {local} are not heard: {error}");
+        }
         let socket = tokio::net::UdpSocket::from_std(socket)?;
         let socket = Arc::new(Sender { socket, outlet, counters });
         let connection = UdpConnection::from_socket(socket.clone(), Some(local), None)
@@ -57,11 +62,34 @@ impl Listener {
     }
 
     pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket.socket.recv_from(buffer).await
+        loop {
+            match self.socket.socket.recv_from(buffer).await {
+                // Told by `undelivered` too, which knows whose it is.
+                Err(error) if is_of_earlier(&error) => {}
+                received => return received,
+            }
+        }
+    }
+
+    /// The next datagram of ours that could not be delivered.
+    pub async fn undelivered(&self) -> io::Result<Undelivered> {
+        let Sender { socket, outlet, .. } = &*self.socket;
+        socket.async_io(Interest::ERROR, || read_undelivered(outlet)).await
     }
 
     pub fn send(&self, bytes: &[u8], to: SocketAddr) {
         self.socket.send(bytes, to);
+    }
+
+    /// False when there is no way to it at all; a full buffer is no such thing.
+    pub fn can_send(&self, bytes: &[u8], to: SocketAddr) -> bool {
+        match self.socket.try_send(bytes, to) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                log::debug!("SIP datagram to {to} not sent: {error}");
+                false
+            }
+            _ => true,
+        }
     }
 
     pub fn is_ipv6(&self) -> bool {
@@ -106,10 +134,18 @@ struct Sender {
 
 impl Sender {
     fn send(&self, bytes: &[u8], to: SocketAddr) {
-        match self.outlet.send_to(bytes, to) {
-            Ok(_) => Counters::add(&self.counters.sip_sent, 1),
-            Err(error) => log::debug!("SIP datagram to {to} not sent: {error}"),
+        if let Err(error) = self.try_send(bytes, to) {
+            log::debug!("SIP datagram to {to} not sent: {error}");
         }
+    }
+
+    fn try_send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        let sent = match self.outlet.send_to(bytes, to) {
+            // What this returned may be about an earlier datagram; then this one has not left.
+            Err(error) if is_of_earlier(&error) => self.outlet.send_to(bytes, to),
+            sent => sent,
+        };
+        sent.map(|_| Counters::add(&self.counters.sip_sent, 1))
     }
 }
 
