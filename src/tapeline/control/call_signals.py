@@ -26,6 +26,7 @@ async def note_ringing(parts: Parts, ringing: signal.CallRinging) -> None:
     """A dialled phone rings; it may say so several times."""
     live_call = await parts.live.call_of(ringing.leg)
     if live_call is not None:
+        live_call.has_rung = True
         await change_call(parts, live_call, _ringing, event.CallRinging)
 
 

@@ -54,6 +54,8 @@ class LiveCall(RecordingTarget):
     application: Application | None
     seat: "Seat | None" = None
     end: End | None = None
+    has_rung: bool = False
+    """The phone that we dialled said that it rings."""
     is_answered: bool = False
     is_over: bool = False
     inboxes: list[DigitInbox] = field(default_factory=list)
@@ -73,12 +75,15 @@ class LiveCall(RecordingTarget):
 
     @property
     def withholds_digits(self) -> bool:
-        """A recording of it, or of the conference it is in, is paused: its digits are passed on
-        from memory and kept nowhere.
+        """A recording that hears it is paused, its own, its conference's or its bridge's other
+        call's: its digits are passed on from memory and kept nowhere.
         """
-        return self.is_recording_paused or (
-            self.seat is not None and self.seat.conference.is_recording_paused
-        )
+        around: list[RecordingTarget] = [self]
+        if self.seat is not None:
+            around.append(self.seat.conference)
+        if self.bridge is not None:
+            around.extend(self.bridge.calls)
+        return any(each.is_recording_paused for each in around)
 
 
 @dataclass(slots=True, kw_only=True)

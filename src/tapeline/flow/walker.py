@@ -16,6 +16,7 @@ from tapeline.domain.call import EndCause, EndSource
 from tapeline.domain.error import AnswerInvalid, DestinationFault
 from tapeline.domain.verb import (
     AnswerDocument,
+    Dial,
     GetDigits,
     HangUp,
     JoinConference,
@@ -29,6 +30,7 @@ from tapeline.domain.verb import (
 from tapeline.flow.documents import Documents, Pause, Question
 from tapeline.flow.sounds import SoundSource
 from tapeline.flow.verbs_conference import join_conference
+from tapeline.flow.verbs_dial import dial
 from tapeline.flow.verbs_media import get_digits, play_or_speak
 from tapeline.flow.verbs_plain import hang_up, redirect, wait
 from tapeline.flow.verbs_record import record_call
@@ -50,6 +52,7 @@ _CAUSES = {
 }
 
 VERBS: Mapping[type[Verb], Callable[[Walk, Any], Awaitable[Step]]] = {
+    Dial: dial,
     GetDigits: get_digits,
     HangUp: hang_up,
     JoinConference: join_conference,
@@ -153,10 +156,7 @@ class Walker:
 
     async def _follow(self, document: AnswerDocument) -> Step:
         for verb in document.verbs:
-            follow = VERBS.get(type(verb))
-            if follow is None:
-                raise AnswerInvalid(f"{type(verb).__name__} cannot be followed here")
-            step = await follow(self._walk, verb)
+            step = await VERBS[type(verb)](self._walk, verb)
             if step is not None:
                 return step
         return None

@@ -27,6 +27,7 @@ from tapeline.domain.error import AnswerInvalid, DestinationFault, SynthesiserFa
 from tapeline.domain.id import AccountId, CallId, EpochMs, NodeId, RecordingId
 from tapeline.domain.port import Store, Transaction
 from tapeline.domain.recording import (
+    Layout,
     Recording,
     RecordingFormat,
     RecordingOptions,
@@ -35,6 +36,8 @@ from tapeline.domain.signal import LegHandle, PlaybackHandle
 from tapeline.domain.verb import (
     Action,
     AnswerDocument,
+    Dial,
+    DialTarget,
     GetDigits,
     HangUp,
     JoinConference,
@@ -63,6 +66,7 @@ LIMIT_S = 10.0
 """How long a test waits for what must happen; never reached by one that passes."""
 
 VERBS: Mapping[str, type[Any]] = {
+    "dial": Dial,
     "digits": GetDigits,
     "join": JoinConference,
     "play": Play,
@@ -118,7 +122,11 @@ def parse_document(body: bytes) -> AnswerDocument:
 
 def _verb(name: str, fields: dict[str, Any]) -> Verb:
     if name == "record":
-        fields["options"] = RecordingOptions(**fields.get("options", {}))
+        options = fields.get("options", {})
+        layout = Layout(options.pop("layout", Layout.MIX))
+        fields["options"] = RecordingOptions(layout=layout, **options)
+    if "targets" in fields:
+        fields["targets"] = tuple(DialTarget(**target) for target in fields["targets"])
     if "prompts" in fields:
         fields["prompts"] = tuple(_verb(*prompt) for prompt in fields["prompts"])
     if fields.get("invalid_prompt"):
@@ -317,6 +325,15 @@ class World:
         """Waits for a file that is played, the newest."""
         await self.until(lambda: self.engine.playbacks)
         return max(self.engine.playbacks)
+
+    async def dialled(self, count: int = 1) -> list[LegHandle]:
+        """Waits until so many calls of ours are on their way; their legs in order."""
+        await self.happened(event.CallDialled, count)
+        await self.until(lambda: len(self._outgoing()) >= count)
+        return self._outgoing()
+
+    def _outgoing(self) -> list[LegHandle]:
+        return [leg for leg, known in self.engine.legs.items() if known.dialled is not None]
 
     def note(self, events: Sequence[event.Event]) -> None:
         self.events.extend(events)

@@ -1,0 +1,286 @@
+"""The verb that calls others: the first who answers hears this call and is heard by it."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tapeline.control import calls
+from tapeline.control.bridges import bridge
+from tapeline.control.checks import check_caller, check_headers, check_sip_uri
+from tapeline.control.digits import DigitInbox
+from tapeline.control.live import Bridge, End, LiveCall
+from tapeline.domain.call import EndCause, EndSource
+from tapeline.domain.error import AnswerInvalid, EngineFailed, Invalid, Unavailable
+from tapeline.domain.verb import Dial, DialTarget
+from tapeline.flow.verbs_record import record_beside
+from tapeline.flow.walk import Step, Walk, drop
+from tapeline.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+MOST_TARGETS = 20
+ROW_LIMIT_S = 3.0
+"""How long the row of a call that was hung up is waited for."""
+_PART_KEY = "*"
+_LOST_RACE = End(
+    cause=EndCause.CANCELED, source=EndSource.SYSTEM, detail="somebody else answered first"
+)
+_STATUSES: Mapping[tuple[EndCause, bool], str] = {
+    (EndCause.BUSY, False): "busy",
+    (EndCause.NO_ANSWER, False): "no-answer",
+    (EndCause.NO_ANSWER, True): "timeout",
+    (EndCause.CANCELED, False): "cancel",
+    (EndCause.CANCELED, True): "cancel",
+}
+"""By why nobody was reached, and whether it was our own limit; everything else has failed."""
+_FAILED = "failed"
+_BEST_FIRST = ("busy", "no-answer", "timeout", "cancel", _FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    position: int
+    """From 1, as the document has it."""
+    live_call: LiveCall
+
+    @property
+    def is_over(self) -> bool:
+        return self.live_call.is_over
+
+
+async def dial(walk: Walk, verb: Dial) -> Step:
+    """Until the other side is gone, or nobody could be reached; then the document goes on. When
+    this call ends first, so do those it has dialled. Raises AnswerInvalid.
+    """
+    if len(verb.targets) > MOST_TARGETS:
+        raise AnswerInvalid(f"{len(verb.targets)} numbers to dial at once, {MOST_TARGETS} allowed")
+    attempt = _Attempt(walk, verb)
+    try:
+        await attempt.run()
+    except asyncio.CancelledError:
+        await attempt.give_up()
+        if walk.live_call.is_over:
+            await walk.tell_action(verb.action, attempt.facts())
+        raise
+    except BaseException:
+        await attempt.give_up()
+        raise
+    return await walk.act(verb.action, attempt.facts())
+
+
+class _Attempt:
+    """One `Dial`: who was called, who answered."""
+
+    def __init__(self, walk: Walk, verb: Dial) -> None:
+        self._walk = walk
+        self._verb = verb
+        self._legs: list[_Leg] = []
+        self._winner: _Leg | None = None
+        self._is_told_of_end = False
+
+    async def run(self) -> None:
+        for position, target in enumerate(self._verb.targets, start=1):
+            await self._call(position, target)
+        self._winner = await self._first_answer()
+        if any(leg.live_call.has_rung for leg in self._legs):
+            self._walk.note_activity()
+        for leg in self._legs:
+            if leg is not self._winner:
+                await calls.hang_up(self._walk.parts, leg.live_call, _LOST_RACE)
+        if self._winner is None:
+            return
+        await self._tell("dial_answer", self._winner)
+        await self._connect(self._winner)
+        await self._tell_end(self._winner)
+
+    async def give_up(self) -> None:
+        """This call is over, or follows another program: nobody is left on a line."""
+        source = EndSource.CALLER if self._walk.live_call.is_over else EndSource.SYSTEM
+        for leg in self._legs:
+            cause = EndCause.NORMAL if leg.live_call.is_answered else EndCause.CANCELED
+            await calls.hang_up(self._walk.parts, leg.live_call, End(cause=cause, source=source))
+        if self._winner is not None:
+            await self._tell_end(self._winner)
+
+    def facts(self) -> Mapping[str, str]:
+        """What the action is told."""
+        status, cause = self._status()
+        return {
+            "verb": "dial",
+            "dial_status": status,
+            "dial_ring_status": _word(is_so=any(leg.live_call.has_rung for leg in self._legs)),
+            "dial_hangup_cause": cause,
+            "dial_aleg_id": self._walk.live_call.call.id,
+            "dial_bleg_id": self._winner.live_call.call.id if self._winner is not None else "",
+        }
+
+    def _status(self) -> tuple[str, str]:
+        """The word for it and the `EndCause`; of several whom nobody reached, the one that says
+        most.
+        """
+        if self._winner is not None:
+            return "completed", self._winner.live_call.call.end_cause or ""
+        if self._walk.live_call.is_over:
+            return "cancel", EndCause.CANCELED
+        ends = [leg.live_call.call for leg in self._legs if leg.live_call.call.end_cause]
+        found = [
+            (_STATUSES.get((call.end_cause, call.end_source is EndSource.SYSTEM), _FAILED), call)
+            for call in ends
+            if call.end_cause is not None
+        ]
+        if not found:
+            return _FAILED, EndCause.FAULT
+        status, call = min(found, key=lambda pair: _BEST_FIRST.index(pair[0]))
+        return status, call.end_cause or ""
+
+    # Reaching somebody.
+
+    async def _call(self, position: int, target: DialTarget) -> None:
+        """One that cannot be called at all has failed; the others may answer."""
+        call, verb = self._walk.live_call.call, self._verb
+        headers = {**verb.headers, **target.headers}
+        caller = verb.caller or call.caller
+        try:
+            check_sip_uri("target", target.uri)
+            check_caller("caller", caller)
+            check_caller("caller_name", verb.caller_name)
+            check_headers("headers", headers)
+            live_call = await calls.dial(
+                self._walk.parts,
+                calls.Outgoing(
+                    account_id=call.account_id,
+                    application=None,
+                    dialect=call.dialect,
+                    target=target.uri,
+                    caller=caller,
+                    caller_name=verb.caller_name,
+                    headers=headers,
+                    ring_limit_ms=verb.ring_limit_ms,
+                    session_id=call.session_id,
+                    parent_id=call.id,
+                ),
+            )
+        except (Invalid, Unavailable) as fault:
+            _log.warning("not_dialled", call=call.id, position=position, reason=str(fault))
+            return
+        self._legs.append(_Leg(position, live_call))
+        if target.send_digits:
+            _log.warning("digits_not_sent", call=live_call.call.id, reason="not supported")
+
+    async def _first_answer(self) -> _Leg | None:
+        """None when all of them have ended."""
+        waiting = {asyncio.ensure_future(_is_reached(leg.live_call)): leg for leg in self._legs}
+        try:
+            while waiting:
+                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=lambda task: waiting[task].position):
+                    leg = waiting.pop(task)
+                    if task.result():
+                        return leg
+            return None
+        finally:
+            await drop(*waiting)
+
+    # Talking.
+
+    async def _connect(self, winner: _Leg) -> None:
+        walk = self._walk
+        await calls.answer(walk.parts, walk.live_call)
+        for recording in walk.at_dial_answer:
+            await record_beside(walk, recording)
+        walk.at_dial_answer.clear()
+        try:
+            bridged = await bridge(walk.parts, walk.live_call, winner.live_call)
+        except EngineFailed as error:
+            if not winner.is_over:
+                raise
+            _log.info("dialled_call_gone_before_bridge", reason=error.reason)
+            return
+        walk.note_activity()
+        await self._tell("dial_connected", winner)
+        await self._talk(bridged, winner)
+
+    async def _talk(self, bridged: Bridge, winner: _Leg) -> None:
+        """Until they are parted: by a hang-up, by a key, by the time, or from outside."""
+        with calls.listening(self._walk.live_call) as inbox:
+            parted = asyncio.ensure_future(bridged.ended.wait())
+            waiting: set[asyncio.Future[Any]] = {parted}
+            if self._verb.hang_up_on_star:
+                waiting.add(asyncio.ensure_future(_part_key(inbox)))
+            try:
+                done, _ = await asyncio.wait(
+                    waiting,
+                    timeout=self._verb.time_limit_ms / 1000,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+            finally:
+                await drop(*waiting)
+        if not bridged.ended.is_set():
+            cause = EndCause.NORMAL if done else EndCause.TIME_LIMIT
+            end = End(cause=cause, source=EndSource.DOCUMENT)
+            await calls.hang_up(self._walk.parts, winner.live_call, end)
+            await bridged.ended.wait()
+
+    # Telling.
+
+    async def _tell(self, topic: str, leg: _Leg, more: Mapping[str, str] | None = None) -> None:
+        verb, call = self._verb, leg.live_call.call
+        if verb.callback_url is None:
+            return
+        extra = {
+            "dial_aleg_id": self._walk.live_call.call.id,
+            "dial_bleg_id": call.id,
+            "dial_bleg_status": call.state.value,
+            "dial_bleg_from": call.caller,
+            "dial_bleg_to": call.called,
+            "dial_bleg_position": str(leg.position),
+            **(more or {}),
+        }
+        await self._walk.tell(topic, verb.callback_url, verb.callback_method, extra)
+
+    async def _tell_end(self, leg: _Leg) -> None:
+        """Once. One that somebody has taken elsewhere goes on, and has no end to tell."""
+        if self._is_told_of_end or (not leg.is_over and leg.live_call.end is None):
+            return
+        self._is_told_of_end = True
+        try:
+            async with asyncio.timeout(ROW_LIMIT_S):
+                await leg.live_call.ended.wait()
+        except TimeoutError:
+            _log.warning("dialled_call_not_ended_yet", call=leg.live_call.call.id)
+        call = leg.live_call.call
+        ended_at_ms = call.ended_at_ms or self._walk.parts.clock.now_ms()
+        talked_from_ms = call.answered_at_ms or ended_at_ms
+        more = {
+            "dial_bleg_duration": _seconds(ended_at_ms - call.created_at_ms),
+            "dial_bleg_bill_duration": _seconds(ended_at_ms - talked_from_ms),
+            "dial_hangup_cause": call.end_cause or "",
+            "dial_hangup_source": call.end_source or "",
+        }
+        await self._tell("dial_hangup", leg, more)
+
+
+async def _is_reached(live_call: LiveCall) -> bool:
+    """Returns when it was answered, or has ended."""
+    answered = asyncio.ensure_future(live_call.answered.wait())
+    ended = asyncio.ensure_future(live_call.ended.wait())
+    try:
+        await asyncio.wait({answered, ended}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await drop(answered, ended)
+    return live_call.answered.is_set() and not live_call.is_over
+
+
+async def _part_key(inbox: DigitInbox) -> None:
+    while await inbox.get() != _PART_KEY:
+        pass
+
+
+def _word(*, is_so: bool) -> str:
+    return "true" if is_so else "false"
+
+
+def _seconds(span_ms: int) -> str:
+    """Begun seconds count, as they are billed."""
+    return str(-(-max(0, span_ms) // 1_000))
