@@ -17,6 +17,7 @@ from tapeline.domain.delivery import Attempt, DeliveryState, Failure
 from tapeline.domain.error import AlreadyExists, StoreFailed
 from tapeline.domain.event import Event
 from tapeline.domain.id import (
+    ApplicationId,
     CallId,
     ConferenceId,
     DeliveryId,
@@ -297,6 +298,29 @@ async def test_a_number_is_taken_once(store: SqlStore) -> None:
     assert await store.read(lambda tx: tx.numbers.match("8")) is None
     assert await store.read(lambda tx: tx.numbers.all(ACCOUNT_ID)) == [number]
     assert await store.read(lambda tx: tx.numbers.all(OTHER_ID)) == []
+
+
+async def test_an_application_s_numbers_are_removed_together(store: SqlStore) -> None:
+    other = replace(stores.application(), id=ApplicationId("2"))
+
+    def add(tx: Transaction) -> None:
+        for application, patterns in ((stores.application(), ("7*", "8")), (other, ("9",))):
+            tx.applications.add(application)
+            for pattern in patterns:
+                tx.numbers.add(
+                    Number(
+                        pattern=pattern,
+                        account_id=ACCOUNT_ID,
+                        application_id=application.id,
+                        created_at_ms=EpochMs(1),
+                    )
+                )
+
+    await store.write(add)
+    await store.write(lambda tx: tx.numbers.remove_of(stores.application().id))
+
+    left = await store.read(lambda tx: tx.numbers.all(None))
+    assert [number.pattern for number in left] == ["9"]
 
 
 async def test_calls_are_listed_newest_first_by_account_and_life(store: SqlStore) -> None:

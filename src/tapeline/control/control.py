@@ -6,13 +6,13 @@ from typing import Any, TypeVar, cast
 from tapeline.control import (
     accounts,
     applications,
-    call_commands,
-    conference_commands,
-    conference_views,
     deliveries,
     recordings,
     transcripts,
 )
+from tapeline.control.calls import commands as call_commands
+from tapeline.control.conferences import commands as conference_commands
+from tapeline.control.conferences import views as conference_views
 from tapeline.control.live import unbroken
 from tapeline.control.once import OnceKeeper
 from tapeline.control.parts import Parts

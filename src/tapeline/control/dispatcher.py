@@ -4,7 +4,10 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import partial
 from typing import Any
 
-from tapeline.control import arrivals, bridges, call_signals, conference_signals, recordings
+from tapeline.control import bridges, recordings
+from tapeline.control.calls import arrivals
+from tapeline.control.calls import signals as call_signals
+from tapeline.control.conferences import signals as conference_signals
 from tapeline.control.lanes import Lanes
 from tapeline.control.parts import Parts
 from tapeline.domain import signal

@@ -3,12 +3,13 @@
 import asyncio
 from dataclasses import replace
 
-from tapeline.control import call_signals, calls, recordings
-from tapeline.control.call_rows import account_of, application_of
-from tapeline.control.ends import UNAVAILABLE, ended_call
+from tapeline.control import calls, recordings
+from tapeline.control.calls.ends import UNAVAILABLE, ended_call
+from tapeline.control.calls.rows import account_of, application_of
+from tapeline.control.calls.signals import close_call
+from tapeline.control.conferences.seats import close_conference, completed_conference
 from tapeline.control.live import End
 from tapeline.control.parts import Parts
-from tapeline.control.seats import close_conference, completed_conference
 from tapeline.domain import event
 from tapeline.domain.account import Account
 from tapeline.domain.call import Call, EndCause, EndSource
@@ -48,9 +49,7 @@ async def close_lost(parts: Parts) -> tuple[int, int]:
             close_conference(tx, completed, account, creator=creator, application=application)
         for call in open_calls:
             ended = ended_call(call, LOST, now_ms)
-            call_signals.close_call(
-                tx, ended, account_of(tx, call.account_id), application_of(tx, call)
-            )
+            close_call(tx, ended, account_of(tx, call.account_id), application_of(tx, call))
         return len(open_calls), len(open_conferences)
 
     closed = await parts.store.write(work)

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from tapeline.control.calls import hang_up
-from tapeline.control.conferences import end_conference
+from tapeline.control.calls.legs import hang_up
+from tapeline.control.conferences.members import end_conference
 from tapeline.control.live import End, LiveCall
 from tapeline.control.parts import Parts
 from tapeline.domain.call import EndCause, EndSource

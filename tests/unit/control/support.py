@@ -18,8 +18,10 @@ from tapeline.domain.call import Call
 from tapeline.domain.command import (
     AccountCreated,
     AddNumber,
+    AnswerCall,
     CreateAccount,
     CreateApplication,
+    ListNumbers,
     SetAccount,
 )
 from tapeline.domain.delivery import OutgoingRequest, RetryPolicy
@@ -59,6 +61,7 @@ from tapeline.telemetry import Bugs
 
 EventT = TypeVar("EventT", bound=event.Event)
 DIALECT = "plain"
+HOOK = "http://customer.example/hook"
 COMMANDED = "commanded"
 """A dialect whose calls are steered by commands."""
 NOW_MS = EpochMs(1_700_000_000_000)
@@ -377,6 +380,28 @@ class World:
         await self.settled()
         return self.parts.live.calls[leg]
 
+    async def commanded(self, *, answered: bool = True, caller: str = "+15550100") -> LiveCall:
+        """A call that came in to a dialect whose calls commands steer."""
+        numbers = await self.control.execute(ListNumbers(account_id=self.account.id))
+        if not any(number.pattern == "commanded-*" for number in numbers):
+            created = await self.control.execute(
+                CreateApplication(
+                    account_id=self.account.id, dialect=COMMANDED, name="c", answer_url=HOOK
+                )
+            )
+            await self.control.execute(AddNumber(pattern="commanded-*", application_id=created.id))
+        before = len(self.seen(event.CallArrived))
+        leg = self.engine.arrive(called=f"commanded-{before}", caller=caller)
+        await self.happened(event.CallArrived, before + 1)
+        await self.settled()
+        live_call = self.parts.live.calls[leg]
+        if answered:
+            await self.control.execute(
+                AnswerCall(account_id=self.account.id, call_id=live_call.call.id)
+            )
+            await self.settled()
+        return live_call
+
     async def call(self, call_id: CallId) -> Call:
         found = await self.store.read(lambda tx: tx.calls.get(call_id))
         assert found is not None
@@ -466,13 +491,6 @@ async def world(
         tasks[0].cancel()
         await asyncio.wait(tasks)
         await store.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Lets the loop turn until it holds."""
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - the memory engine tells nobody
-            await asyncio.sleep(0.001)
 
 
 async def set_account(built: World, **fields: Any) -> Account:

@@ -1,7 +1,7 @@
 import asyncio
 from pathlib import Path
 
-from tests.unit.control.support import World, document, until
+from tests.unit.control.support import World, document
 
 from tapeline.control import calls
 from tapeline.control.digits import LIMIT
@@ -23,7 +23,7 @@ async def test_a_playback_lasts_until_the_core_says_that_it_ended(node: World) -
     live_call = await a_call(node)
 
     task = asyncio.ensure_future(calls.play(node.parts, live_call, FILE, loops=2))
-    await until(lambda: bool(node.engine.playbacks))
+    await node.until(lambda: bool(node.engine.playbacks))
     (playback,) = node.engine.playbacks
     assert node.engine.playbacks[playback] == PlaySpec(path=str(FILE), leg=live_call.leg, loops=2)
     assert not task.done()
@@ -35,7 +35,7 @@ async def test_a_playback_lasts_until_the_core_says_that_it_ended(node: World) -
 async def test_a_playback_that_nobody_waits_for_any_more_is_stopped(node: World) -> None:
     live_call = await a_call(node)
     task = asyncio.ensure_future(calls.play(node.parts, live_call, FILE))
-    await until(lambda: bool(node.engine.playbacks))
+    await node.until(lambda: bool(node.engine.playbacks))
 
     task.cancel()
     await asyncio.wait([task])

@@ -2,10 +2,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.unit.control.support import COMMANDED, DIALECT, World, document, until
+from tests.unit.control.support import COMMANDED, DIALECT, World, document
 
 from tapeline.control import calls
-from tapeline.control.calls import Outgoing
+from tapeline.control.calls.legs import Outgoing
 from tapeline.control.limits import end_what_is_due
 from tapeline.domain import event
 from tapeline.domain.application import Application
@@ -253,7 +253,7 @@ async def test_a_dial_that_nobody_waits_for_any_more_is_taken_back(node: World) 
     )
 
     task = asyncio.ensure_future(calls.dial(node.parts, wanted))
-    await until(lambda: bool(node.engine.legs))
+    await node.until(lambda: bool(node.engine.legs))
     task.cancel()
     await asyncio.wait([task])
     (ended,) = await node.happened(event.CallEnded)

@@ -43,6 +43,11 @@ async def test_what_a_dead_node_had_open_is_closed_as_lost(tmp_path: Path) -> No
         reasons = {e.conference.end_reason for e in node.seen(event.ConferenceEnded)}
         assert reasons == {ConferenceEnd.NODE_LOST}
         assert [e.is_last for e in node.seen(event.ParticipantLeft)].count(True) == 2
+        told = [e for e in node.events if isinstance(e, event.ConferenceEvent)]
+        assert all(e.creator is not None and e.application is not None for e in told)
+        assert {e.creator.id for e in told if e.creator} == {
+            e.conference.creator_call_id for e in told
+        }
         assert await node.control.execute(ListCalls(only_live=True)) == ()
         assert await node.control.execute(ListConferences()) == ()
         await node.join("MyConf")

@@ -1,6 +1,6 @@
 """Calls that come in: whose they are, their row, their program."""
 
-from tapeline.control.ends import NOT_FOUND, REASONS, UNAVAILABLE
+from tapeline.control.calls.ends import NOT_FOUND, REASONS, UNAVAILABLE
 from tapeline.control.live import LiveCall
 from tapeline.control.parts import Parts
 from tapeline.domain import event, signal

@@ -4,10 +4,9 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from tapeline.control.call_rows import merge_extras
-from tapeline.control.calls import hang_up
-from tapeline.control.conference_views import view_of
-from tapeline.control.conferences import (
+from tapeline.control.calls.legs import hang_up
+from tapeline.control.calls.rows import merge_extras
+from tapeline.control.conferences.members import (
     Founding,
     Seating,
     apply_seat,
@@ -17,6 +16,7 @@ from tapeline.control.conferences import (
     leave_conference,
     set_free,
 )
+from tapeline.control.conferences.views import view_of
 from tapeline.control.live import End, LiveCall, LiveConference, Seat
 from tapeline.control.lookup import answered_call_of, conference_of
 from tapeline.control.parts import Parts

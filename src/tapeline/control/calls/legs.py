@@ -6,21 +6,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tapeline.control.call_rows import change_call
+from tapeline.control.calls.ends import REASONS, ended_call
+from tapeline.control.calls.rows import change_call
 from tapeline.control.digits import DigitInbox
-from tapeline.control.ends import REASONS, ended_call
 from tapeline.control.live import End, LiveCall, unbroken
 from tapeline.control.parts import Parts
 from tapeline.domain import event
 from tapeline.domain.application import Application
 from tapeline.domain.call import Call, CallState, Direction, EndCause, EndSource
 from tapeline.domain.command import RecordOnAnswer
-from tapeline.domain.error import Draining, EngineFailed
+from tapeline.domain.error import CallHasEnded, Draining, EngineFailed, TapelineError
 from tapeline.domain.id import AccountId, CallId, new_uuid
 from tapeline.domain.signal import DialSpec, PlaybackHandle, PlayFinished, PlaySpec
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
+
+_END_LIMIT_S = 1.0
 
 
 async def ring(parts: Parts, live_call: LiveCall) -> None:
@@ -56,6 +58,18 @@ async def hang_up(
             await unbroken(parts.engine.hang_up(live_call.leg))
     except EngineFailed as error:  # it ended by itself in this moment
         _log.info("call_gone_before_hang_up", call=live_call.call.id, reason=error.reason)
+
+
+async def what_failed(live_call: LiveCall, error: EngineFailed) -> TapelineError:
+    """What to say of something that the core refused: most often the call ended in this moment,
+    and its end is on the way to us.
+    """
+    try:
+        async with asyncio.timeout(_END_LIMIT_S):
+            await live_call.ended.wait()
+    except TimeoutError:
+        return error
+    return CallHasEnded(live_call.call.id)
 
 
 async def play(parts: Parts, live_call: LiveCall, path: Path, *, loops: int = 1) -> PlayFinished:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from tapeline.control import recordings
 from tapeline.control.bridges import end_bridge
-from tapeline.control.call_rows import change_call
-from tapeline.control.conference_signals import left_because_call_ended
-from tapeline.control.ends import end_of, ended_call
+from tapeline.control.calls.ends import end_of, ended_call
+from tapeline.control.calls.rows import change_call
+from tapeline.control.conferences.signals import left_because_call_ended
 from tapeline.control.live import LiveCall
 from tapeline.control.parts import Parts
 from tapeline.domain import event, signal

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from tapeline.control import recordings
 from tapeline.control.applications import check_application, own_application
-from tapeline.control.call_rows import merge_extras
-from tapeline.control.calls import Outgoing, answer, dial, hang_up
+from tapeline.control.calls.ends import cause_of_status
+from tapeline.control.calls.legs import Outgoing, answer, dial, hang_up, what_failed
+from tapeline.control.calls.rows import merge_extras
 from tapeline.control.checks import (
     check_caller,
     check_headers,
@@ -14,8 +15,7 @@ from tapeline.control.checks import (
     check_sip_uri,
     check_url,
 )
-from tapeline.control.conferences import set_free
-from tapeline.control.ends import cause_of_status
+from tapeline.control.conferences.members import set_free
 from tapeline.control.live import End, LiveCall
 from tapeline.control.lookup import call_of
 from tapeline.control.parts import Parts
@@ -35,7 +35,6 @@ from tapeline.domain.command import (
     UpdateCall,
 )
 from tapeline.domain.error import (
-    CallHasEnded,
     CallNotAnswered,
     CallNotFound,
     Conflict,
@@ -148,9 +147,7 @@ async def answer_call(parts: Parts, command: AnswerCall) -> RecordingView | None
     try:
         await answer(parts, live_call)
     except EngineFailed as error:
-        if live_call.is_over or live_call.leg not in parts.live.calls:
-            raise CallHasEnded(command.call_id) from error
-        raise
+        raise await what_failed(live_call, error) from error
     if command.record is None:
         return None
     return await recordings.start_call_recording(

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tapeline.control.bridges import end_bridge
-from tapeline.control.calls import hang_up
+from tapeline.control.calls.legs import hang_up, what_failed
+from tapeline.control.conferences.seats import complete_if_empty, empty_seat, hears
 from tapeline.control.live import End, LiveCall, LiveConference, Seat, unbroken
 from tapeline.control.parts import ROOM_RATE_HZ, Parts
-from tapeline.control.seats import complete_if_empty, empty_seat, hears
 from tapeline.domain.call import EndCause, EndSource
 from tapeline.domain.conference import (
     Conference,
@@ -120,7 +120,10 @@ async def found_conference(
         if (account_id, founding.name) in parts.live.conferences:
             raise AlreadyExists(f"a live conference {founding.name!r}")
         seat = await _seat_in_new(parts, live_call, founding, seating)
-    await _enter(parts, seat)
+    try:
+        await _enter(parts, seat)
+    except EngineFailed as error:
+        raise await what_failed(live_call, error) from error
     return seat
 
 
@@ -132,7 +135,11 @@ async def join_live(
     """
     async with parts.live.locks.hold(conference.key):
         seat = await _take_seat(parts, live_call, conference, seating)
-    await _enter(parts, seat)
+    try:
+        await _enter(parts, seat)
+    except EngineFailed as error:
+        if not conference.is_ending:
+            raise await what_failed(live_call, error) from error
     if conference.is_ending:
         raise ConferenceHasEnded(conference.conference.name)
     return seat

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from tapeline.control.conferences import apply_seat, leave_seat
+from tapeline.control.conferences.members import apply_seat, leave_seat
+from tapeline.control.conferences.seats import complete_if_empty, context_of
 from tapeline.control.live import LiveConference, Seat, epoch_ms
 from tapeline.control.parts import Parts
-from tapeline.control.seats import complete_if_empty, context_of
 from tapeline.domain import event, signal
 from tapeline.domain.conference import Conference, ConferenceState, Participant, ParticipantState
 from tapeline.domain.id import EventId, new_uuid

@@ -1,0 +1,26 @@
+"""Calls: what may be done with a leg, arrivals, what the core reports, what commands ask.
+
+Only the first is exported here; the rest is for the dispatcher and `Control`.
+"""
+
+from tapeline.control.calls.legs import (
+    Outgoing,
+    answer,
+    dial,
+    hang_up,
+    listening,
+    play,
+    ring,
+    what_failed,
+)
+
+__all__ = [
+    "Outgoing",
+    "answer",
+    "dial",
+    "hang_up",
+    "listening",
+    "play",
+    "ring",
+    "what_failed",
+]
