@@ -27,12 +27,14 @@ class Outbox:
         self._wake = wake
 
     def stage(self, tx: Transaction, event: Event) -> None:
-        """Adds a delivery when the dialect that started the thing tells its customer of this."""
-        dialect = starter_dialect(tx, event)
-        render = self._render.get(dialect) if dialect is not None else None
-        message = render(event) if render is not None else None
-        if dialect is None or message is None:
-            return
+        """Adds a delivery for each dialect that tells its customer of this."""
+        for dialect in concerned_dialects(event):
+            render = self._render.get(dialect)
+            message = render(event) if render is not None else None
+            if message is not None:
+                self._add(tx, event, dialect, message)
+
+    def _add(self, tx: Transaction, event: Event, dialect: str, message: CallbackMessage) -> None:
         tx.deliveries.add(
             Delivery(
                 id=DeliveryId(new_uuid()),
@@ -50,14 +52,17 @@ class Outbox:
         tx.on_commit(self._wake)
 
 
-def starter_dialect(tx: Transaction, event: Event) -> str | None:
-    """Whose words the event is told in: a conference's are those of the leg that made it."""
+def concerned_dialects(event: Event) -> tuple[str, ...]:
+    """In whose words the event is told: those of what the recording, the call or the conference
+    was made by; a participant's in those of its call and of its conference.
+    """
     match event:
         case RecordingEvent():
-            return event.recording.starter.dialect
-        case CallEvent() | ParticipantEvent():
-            return event.call.dialect
+            return (event.recording.starter.dialect,)
+        case ParticipantEvent():
+            return tuple(dict.fromkeys((event.call.dialect, event.conference.dialect)))
+        case CallEvent():
+            return (event.call.dialect,)
         case ConferenceEvent():
-            creator = tx.calls.get(event.conference.creator_call_id)
-            return None if creator is None else creator.dialect
-    return None
+            return (event.conference.dialect,)
+    return ()

@@ -186,6 +186,7 @@ async def test_a_calls_recording(body: Any, options: RecordingOptions) -> None:
                 "muted": True,
                 "on_hold": True,
                 "end_on_exit": True,
+                "hangs_up_on_exit": True,
                 "starts_conference": True,
                 "extras": {"client_state": STATE},
             },
@@ -195,6 +196,12 @@ async def test_a_calls_recording(body: Any, options: RecordingOptions) -> None:
             {"call_control_id": CONTROL_ID, "supervisor_role": "monitor"},
             commands.JoinCall,
             {"muted": True, "on_hold": False, "end_on_exit": False, "extras": {}},
+        ),
+        (
+            "/conferences/a%2Fb/actions/join",
+            {"call_control_id": CONTROL_ID, "soft_end_conference_on_exit": True},
+            commands.JoinCall,
+            {"end_on_exit": True, "hangs_up_on_exit": False},
         ),
         (
             "/conferences/a%2Fb/actions/leave",
@@ -273,6 +280,31 @@ async def test_commands(path: str, body: Any, kind: type, fields: dict[str, Any]
 
     assert type(command) is kind
     assert {name: getattr(command, name) for name in fields} == fields
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kind", "outcome", "data"),
+    [
+        (START, {"format": "wav"}, commands.StartConferenceRecording, ("rec-1",), {"result": "ok"}),
+        (
+            "/conferences",
+            {"call_control_id": "x", "name": "x"},
+            commands.CreateConference,
+            commands.Done(),
+            {"result": "ok"},
+        ),
+        (f"{CALL}/answer", {}, commands.AnswerCall, None, {"result": "ok"}),
+    ],
+)
+async def test_a_key_that_another_command_had_gets_that_ones_answer(
+    path: str, body: Any, kind: type, outcome: Any, data: Any
+) -> None:
+    control = Obliging()
+    control.outcomes[kind] = outcome
+
+    answer = await request(control, "POST", path, body)
+
+    assert (answer.status, answer.json) == (200, {"data": data})
 
 
 async def test_the_state_of_a_call_is_replaced() -> None:

@@ -214,6 +214,15 @@ def render_error(error: fault.TapelineError, request: WireRequest) -> WireRespon
     return answer_errors(row.status, body)
 
 
+# The domain's own names of what is called otherwise here.
+_NAMES = {
+    "caller_name": "from_display_name",
+    "headers": "custom_headers",
+    "answer_url": "webhook_event_url",
+    "fallback_url": "webhook_event_failover_url",
+}
+
+
 def _source(error: fault.TapelineError, row: Row, request: WireRequest) -> dict[str, str]:
     if row.pointer is not None:
         return {"pointer": row.pointer}
@@ -222,7 +231,7 @@ def _source(error: fault.TapelineError, row: Row, request: WireRequest) -> dict[
         return {}
     if request.method == "GET":
         return {"parameter": field}
-    return {"pointer": "/" + field.replace(".", "/")}
+    return {"pointer": "/" + _NAMES.get(field, field).replace(".", "/")}
 
 
 def render_unknown(request: WireRequest) -> WireResponse:

@@ -50,27 +50,27 @@ def _texts(*names: str) -> dict[str, dict[str, Any]]:
     return {f"filter[{name}]": dict(TEXT_QUERY) for name in names}
 
 
-def _conference_action(name: str, read: Read, body: type[Body], write: Any = write_ok) -> Operation:
+def _conference_action(name: str, read: Read, body: type[Body]) -> Operation:
     return Operation(
         method="POST",
         path=f"{_CONFERENCE}/actions/{name}",
         name=f"conference-{name.replace('_', '-')}",
         summary=f"Conference: {name.replace('_', ' ')}",
         read=read,
-        write=write,
+        write=write_ok,
         request_schema=json_schema(body),
         responses=_DONE,
     )
 
 
-def _call_action(name: str, read: Read, body: type[Body], write: Any = write_ok) -> Operation:
+def _call_action(name: str, read: Read, body: type[Body]) -> Operation:
     return Operation(
         method="PUT" if name == "client_state_update" else "POST",
         path=f"{_CALL}/actions/{name}",
         name=f"call-{name.replace('_', '-')}",
         summary=f"Call: {name.replace('_', ' ')}",
         read=read,
-        write=write,
+        write=write_ok,
         request_schema=json_schema(body),
         responses=_DONE,
     )
@@ -83,7 +83,7 @@ CONFERENCES = (
         name="create-conference",
         summary="Make a conference of an answered call",
         read=conferences.read_create,
-        write=conferences.write_conference,
+        write=conferences.write_created,
         request_schema=json_schema(conferences.CreateBody),
         responses={200: json_schema(One[conferences.ConferenceBody])},
     ),
@@ -149,7 +149,6 @@ CONFERENCES = (
         "record_start",
         record.read_start_conference,
         record.StartConferenceBody,
-        record.write_started,
     ),
     _conference_action("record_stop", record.read_stop_conference, record.StopConferenceBody),
     _conference_action("record_pause", record.read_pause_conference, record.PauseConferenceBody),
@@ -190,12 +189,10 @@ CALLS = (
         query=PAGE_QUERY,
         responses={200: json_schema(Many[calls.ActiveCallBody])},
     ),
-    _call_action("answer", calls.read_answer, calls.AnswerBody, calls.write_answered),
+    _call_action("answer", calls.read_answer, calls.AnswerBody),
     _call_action("hangup", calls.read_hangup, calls.HangUpBody),
     _call_action("reject", calls.read_reject, calls.RejectBody),
-    _call_action(
-        "record_start", record.read_start_call, record.StartCallBody, record.write_started
-    ),
+    _call_action("record_start", record.read_start_call, record.StartCallBody),
     _call_action("record_stop", record.read_stop_call, record.StopCallBody),
     _call_action("record_pause", record.read_pause_call, record.StopCallBody),
     _call_action(

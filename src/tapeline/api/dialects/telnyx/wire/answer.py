@@ -64,14 +64,15 @@ def answer(body: ResponseBody, status: int = 200) -> WireResponse:
     return WireResponse(status=status, body=json.dumps(fields, ensure_ascii=False).encode())
 
 
-def write_ok(_outcome: Any, _request: WireRequest, _account: Account) -> WireResponse:
-    return answer_ok()
+def write_ok(outcome: object, _request: WireRequest, _account: Account) -> WireResponse:
+    return answer_ok(outcome)
 
 
-def answer_ok(started: RecordingView | None = None) -> WireResponse:
+def answer_ok(outcome: object = None) -> WireResponse:
+    """Any outcome: a key that another command had gets the other's (contract §7)."""
     data = {"result": "ok"}
-    if started is not None:
-        data |= {"recording_id": started.recording.id, "recording_url": started.link}
+    if isinstance(outcome, RecordingView):
+        data |= {"recording_id": outcome.recording.id, "recording_url": outcome.link}
     return WireResponse(status=200, body=json.dumps({"data": data}).encode())
 
 

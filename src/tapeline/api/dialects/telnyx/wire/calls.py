@@ -13,7 +13,6 @@ from tapeline.api.dialects.telnyx.errors import NoMediaEncryption, NotAvailable,
 from tapeline.api.dialects.telnyx.wire.answer import (
     One,
     answer,
-    answer_ok,
     answer_part,
 )
 from tapeline.api.dialects.telnyx.wire.body import (
@@ -36,7 +35,6 @@ from tapeline.domain.command import (
     GetCall,
     HangUpCall,
     ListCalls,
-    RecordingView,
     RejectCall,
     UpdateCall,
 )
@@ -336,12 +334,6 @@ def read_answer(request: WireRequest, account: Account) -> AnswerCall:
         extras={**state_extras(body.client_state), **webhook_extras(body)},
         record=record_on_answer(body, request, "StartCallRecordingAPI"),
     )
-
-
-def write_answered(
-    view: RecordingView | None, _request: WireRequest, _account: Account
-) -> WireResponse:
-    return answer_ok(view)
 
 
 def read_hangup(request: WireRequest, account: Account) -> HangUpCall:

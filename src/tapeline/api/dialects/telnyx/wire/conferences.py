@@ -9,6 +9,7 @@ from tapeline.api.dialects.telnyx.wire.answer import (
     REGIONS,
     One,
     answer,
+    answer_ok,
     answer_part,
     choose,
     choose_boolean,
@@ -198,6 +199,13 @@ def _check_one_of(first: str, one: str | None, second: str, other: str | None) -
         raise Invalid(field=second, value=other, expected=f"only one of {first} and {second}")
 
 
+def write_created(outcome: object, request: WireRequest, account: Account) -> WireResponse:
+    """The creator's key may have been another command's of that call."""
+    if not isinstance(outcome, ConferenceView):
+        return answer_ok(outcome)
+    return write_conference(outcome, request, account)
+
+
 def write_conference(
     view: ConferenceView, _request: WireRequest, _account: Account
 ) -> WireResponse:
@@ -328,6 +336,7 @@ def read_join(request: WireRequest, account: Account) -> JoinCall:
         muted=body.mute or body.supervisor_role == "monitor",
         on_hold=body.hold,
         end_on_exit=body.end_conference_on_exit or body.soft_end_conference_on_exit,
+        hangs_up_on_exit=body.end_conference_on_exit,
         starts_conference=body.start_conference_on_enter,
         extras=state_extras(body.client_state),
     )

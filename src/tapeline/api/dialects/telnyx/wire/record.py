@@ -2,9 +2,8 @@
 
 from typing import Annotated, Literal
 
-from tapeline.api.dialect import WireRequest, WireResponse
+from tapeline.api.dialect import WireRequest
 from tapeline.api.dialects.telnyx import words
-from tapeline.api.dialects.telnyx.wire.answer import answer_ok
 from tapeline.api.dialects.telnyx.wire.body import (
     Body,
     ClientState,
@@ -22,7 +21,6 @@ from tapeline.domain.command import (
     ConferenceRef,
     PauseCallRecording,
     PauseConferenceRecording,
-    RecordingView,
     RecordOnAnswer,
     StartCallRecording,
     StartConferenceRecording,
@@ -153,10 +151,6 @@ def read_start_conference(request: WireRequest, account: Account) -> StartConfer
         ),
         allows_parallel=True,
     )
-
-
-def write_started(view: RecordingView, _request: WireRequest, _account: Account) -> WireResponse:
-    return answer_ok(view)
 
 
 def _only(recording_id: str | None) -> RecordingId | None:
