@@ -8,7 +8,7 @@ from tapeline.control import calls
 from tapeline.control.live import End, LiveCall
 from tapeline.control.parts import Parts
 from tapeline.domain.call import EndCause, EndSource
-from tapeline.domain.error import EngineFailed
+from tapeline.domain.error import EngineFailed, Unavailable
 from tapeline.domain.id import CallId
 from tapeline.flow.documents import Question
 from tapeline.telemetry import get_logger
@@ -91,6 +91,9 @@ class CallPrograms:
         except EngineFailed as error:
             # Most often the call ended in this moment and its end is on the way to us.
             _log.info("program_lost_its_leg", call=live_call.call.id, reason=str(error))
+            await self._hang_up(live_call, str(error))
+        except Unavailable as error:  # the database or the disk, not us
+            _log.error("program_stopped", call=live_call.call.id, reason=str(error))
             await self._hang_up(live_call, str(error))
         except Exception as error:  # noqa: BLE001 - the boundary where a bug is counted
             self._parts.bugs.add("call program", error)

@@ -12,7 +12,7 @@ from tapeline.domain.application import Application
 from tapeline.domain.call import Call, EndCause, EndSource
 from tapeline.domain.command import AddNumber
 from tapeline.domain.delivery import Failure, RetryPolicy
-from tapeline.domain.error import DiskFull
+from tapeline.domain.error import DiskFull, StoreFailed
 from tapeline.domain.id import ApplicationId, EpochMs
 from tapeline.domain.recording import RecordingState
 from tapeline.flow.documents import Reply
@@ -389,6 +389,21 @@ async def test_a_program_with_a_bug_ends_its_own_call_only(tmp_path: Path) -> No
         assert (ended.call.end_cause, ended.call.end_source) == (EndCause.FAULT, EndSource.ERROR)
         assert node.bugs.count == 1
         assert len(node.engine.legs) == 1
+
+
+async def test_a_database_that_fails_a_program_ends_its_call_and_is_no_bug(node: World) -> None:
+    class Unlucky:
+        async def run(self) -> None:
+            raise StoreFailed("no space left on device")
+
+    await node.room_application()
+    leg = await node.join("MyConf")
+
+    await node.programs.hand_over(node.parts.live.calls[leg], Unlucky())
+    (ended,) = await node.happened(event.CallEnded)
+
+    assert (ended.call.end_cause, ended.call.end_source) == (EndCause.FAULT, EndSource.ERROR)
+    assert "no space left" in (ended.call.end_detail or "")
 
 
 async def test_a_call_is_handed_from_one_program_to_the_next(node: World) -> None:
