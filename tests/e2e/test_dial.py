@@ -9,7 +9,7 @@ from tests.e2e.line import Line, decode_wav, open_line
 from tests.e2e.rawphone import RATE_HZ, level_at
 from tests.e2e.sippcall import SippUas
 
-from tapeline.domain.error import EngineFailed
+from tapeline.domain.error import EngineFailed, Invalid
 from tapeline.domain.signal import (
     CallAnswered,
     CallEnded,
@@ -128,7 +128,7 @@ async def test_a_phone_that_nobody_answers_stops_ringing(line: Line) -> None:
     ids=str,
 )
 async def test_what_cannot_be_dialled_is_refused_at_once(line: Line, spec: DialSpec) -> None:
-    with pytest.raises(ValueError, match=r"URI|transport|caller|header"):
+    with pytest.raises(Invalid, match=r"URI|transport|caller|header"):
         await line.engine.dial(spec)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Self, TypeVar
 
 from tapeline import _core
-from tapeline.domain.error import DiskFull, EngineFailed, TapelineError
+from tapeline.domain.error import DiskFull, EngineFailed, Invalid, TapelineError
 from tapeline.domain.signal import (
     DialSpec,
     LegHandle,
@@ -135,18 +135,19 @@ class CoreEngine:
         await self._answered("reject", lambda: self._core.reject(leg, status, reason))
 
     async def dial(self, spec: DialSpec) -> LegHandle:
-        made = await self._made(
-            "dial",
-            lambda: self._core.dial(
-                uri=spec.uri,
-                caller=spec.caller,
-                caller_name=spec.caller_name,
-                headers=list(spec.headers),
-                ring_limit_ms=spec.ring_limit_ms,
-            ),
-            undo=self._core.hang_up,
-        )
-        return LegHandle(made)
+        def call() -> tuple[int, int]:
+            try:
+                return self._core.dial(
+                    uri=spec.uri,
+                    caller=spec.caller,
+                    caller_name=spec.caller_name,
+                    headers=list(spec.headers),
+                    ring_limit_ms=spec.ring_limit_ms,
+                )
+            except ValueError as error:
+                raise Invalid(field="", value=spec.uri, expected=str(error)) from error
+
+        return LegHandle(await self._made("dial", call, undo=self._core.hang_up))
 
     async def play(self, spec: PlaySpec) -> PlaybackHandle:
         made = await self._made(

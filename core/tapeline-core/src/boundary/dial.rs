@@ -5,7 +5,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-/// Characters of a URI, bytes of all extra headers together: an INVITE stays one datagram.
+/// Bytes of a URI, characters of a name, bytes of all extra headers together: an INVITE stays one
+/// datagram.
 const MAX_URI: usize = 1_024;
 const MAX_CALLER: usize = 256;
 const MAX_HEADERS: usize = 32;
@@ -60,8 +61,8 @@ impl Dial {
     ) -> Result<Self, BadDial> {
         let (host, port) = destination(uri).map_err(|why| BadDial(format!("{uri:?} {why}")))?;
         for (what, text) in [("caller", caller), ("caller name", caller_name)] {
-            if text.len() > MAX_CALLER || text.contains(char::is_control) {
-                let rule = format!("exceeds {MAX_CALLER} bytes or holds control characters");
+            if text.chars().count() > MAX_CALLER || text.contains(char::is_control) {
+                let rule = format!("exceeds {MAX_CALLER} characters or holds control characters");
                 return Err(BadDial(format!("the {what} {text:?} {rule}")));
             }
         }
@@ -93,6 +94,9 @@ fn destination(uri: &str) -> Result<(DialHost, u16), &'static str> {
         Some((_, rest)) => rest,
         None => rest,
     };
+    if rest.contains('?') {
+        return Err("brings headers of its own");
+    }
     let mut parts = rest.split(';');
     let address = parts.next().unwrap_or_default();
     let is_other_transport = parts.any(|parameter| {
@@ -138,9 +142,9 @@ fn name(host: &str) -> Option<DialHost> {
     is_name.then(|| DialHost::Name(host.to_owned()))
 }
 
-/// RFC 3261 §25.1 `SIP-URI` without `?`: headers inside a URI would be headers of ours.
+/// RFC 3261 §25.1 `SIP-URI`.
 fn is_uri_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.!~*'()%:;=@&+$,/[]".contains(&byte)
+    byte.is_ascii_alphanumeric() || b"-_.!~*'()%:;=@&+$,?/[]".contains(&byte)
 }
 
 fn has_broken_escape(uri: &str) -> bool {
@@ -197,7 +201,7 @@ mod tests {
             ("SIP:+4930%20x;p=1@192.0.2.1:5070;transport=UDP;lr", "192.0.2.1", 5070),
             ("sip:192.0.2.1:1", "192.0.2.1", 1),
             ("sip:bob:secret@[2001:db8::1]:5070", "2001:db8::1", 5070),
-            ("sip:bob@[::1]", "::1", 5060),
+            ("sip:b?b/1@[::1]", "::1", 5060),
             ("sip:bob@trunk.example.", "trunk.example.", 5060),
             ("sip:bob@sip_1.example:5062;user=phone", "sip_1.example", 5062),
         ];
