@@ -32,6 +32,7 @@ check: setup-test ## lint, types, imports
 	ruff check src tests benchmarks
 	ruff format --check src tests benchmarks
 	mypy
+	mypy benchmarks/*.py
 	lint-imports --no-logo
 	$(CARGO) fmt $(MANIFEST) --all --check
 	$(CARGO) clippy $(MANIFEST) --locked --all-targets --quiet -- -D warnings

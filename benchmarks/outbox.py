@@ -120,7 +120,7 @@ class Receivers:
     def __init__(self) -> None:
         self.count = 0
 
-    async def send(self, _request: OutgoingRequest, *, limits: Limits) -> Response:  # noqa: ARG002
+    async def send(self, request: OutgoingRequest, *, limits: Limits) -> Response:  # noqa: ARG002
         self.count += 1
         return Response(status=200, body=b"", headers={})
 
@@ -154,7 +154,7 @@ async def main() -> None:
             store,
             Sender(
                 seals={"bench": seal},
-                sign_link=lambda link, _account, _now_ms: link,
+                sign_link=lambda link, account, now_ms, *, life_s=None: link,  # noqa: ARG005
                 send=receivers.send,
                 clock=clock,
                 bugs=Bugs(),

@@ -25,6 +25,8 @@ const WARM_UP: u64 = 100;
 struct Phone {
     socket: UdpSocket,
     voice: Vec<u8>,
+    /// What is heard after the last word is silent.
+    is_talking: bool,
     ssrc: u32,
     sent: u64,
     heard: u64,
@@ -87,6 +89,9 @@ fn talk(phones: &mut [Phone], length: Duration) -> Totals {
     let began = Instant::now();
     let mut turn: u32 = 0;
     let mut buffer = [0u8; 2048];
+    for phone in phones.iter() {
+        phone.forget(&mut buffer);
+    }
     while step * turn < length {
         let due = began + step * turn;
         let now = Instant::now();
@@ -104,6 +109,7 @@ fn talk(phones: &mut [Phone], length: Duration) -> Totals {
     }
     thread::sleep(SETTLE);
     for phone in phones.iter_mut() {
+        phone.is_talking = false;
         phone.take(&mut buffer, &mut totals);
         totals.sent += phone.sent;
         totals.heard += phone.heard;
@@ -129,6 +135,7 @@ impl Phone {
         Ok(Self {
             socket,
             voice,
+            is_talking: true,
             ssrc: 0x5000_0000 | number as u32,
             sent: 0,
             heard: 0,
@@ -158,6 +165,11 @@ impl Phone {
         self.sent += 1;
     }
 
+    /// What came while the others were still being called: nobody talked yet.
+    fn forget(&self, buffer: &mut [u8]) {
+        while self.socket.recv(buffer).is_ok() {}
+    }
+
     fn take(&mut self, buffer: &mut [u8], totals: &mut Totals) {
         loop {
             match self.socket.recv(buffer) {
@@ -185,7 +197,7 @@ impl Phone {
         self.heard += 1;
         let distance: u32 = payload.iter().map(|byte| u32::from(!byte & 0x7F)).sum();
         let is_silent = distance < AUDIBLE * payload.len().max(1) as u32;
-        self.silent += u64::from(is_silent && self.heard > WARM_UP);
+        self.silent += u64::from(is_silent && self.is_talking && self.heard > WARM_UP);
     }
 
     /// Packets that the sequence numbers promise.
