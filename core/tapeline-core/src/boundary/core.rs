@@ -22,7 +22,7 @@ use crate::boundary::warnings;
 use crate::media::command::{MediaCommand, MediaHandle};
 use crate::media::ports::PortPool;
 use crate::media::{self, MediaConfig, MediaThread};
-use crate::record::spec::RecordingSpec;
+use crate::record::spec::{RecordingSpec, Target};
 use crate::record::{self, RecordConfig, RecordThreads};
 use crate::sip::{self, Limits, SipConfig, SipHandle};
 
@@ -63,6 +63,8 @@ pub enum Refused {
     Busy(&'static str),
     /// As many as configured live already.
     Full(&'static str),
+    /// What the command is about does not live.
+    Gone(&'static str),
     Stopped,
 }
 
@@ -71,6 +73,7 @@ impl fmt::Display for Refused {
         match self {
             Self::Busy(thread) => write!(f, "the {thread} thread takes no commands"),
             Self::Full(what) => write!(f, "all {what} that were configured are in use"),
+            Self::Gone(what) => write!(f, "there is no such {what} any more"),
             Self::Stopped => f.write_str("the core has stopped"),
         }
     }
@@ -212,11 +215,21 @@ impl Core {
         }
     }
 
-    /// Opens the files, then taps the room; done when armed.
+    /// Opens the files, then taps the target; done when armed: every packet that arrives afterwards is
+    /// in the file.
     pub fn start_recording(
         &self,
         spec: RecordingSpec,
     ) -> Result<(CommandId, RecorderHandle), Refused> {
+        match spec.target {
+            Target::Room(room) if !lock(&self.ledger).has_room(room) => {
+                return Err(Refused::Gone("room"));
+            }
+            Target::Leg(leg) if self.sip.leg_stats(leg).is_none() => {
+                return Err(Refused::Gone("leg"));
+            }
+            Target::Room(_) | Target::Leg(_) => {}
+        }
         let id = self.next_id()?;
         let recorder: RecorderHandle =
             self.recorders.allocate().ok_or(Refused::Full("recorders"))?;

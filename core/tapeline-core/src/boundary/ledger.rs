@@ -68,6 +68,11 @@ impl Ledger {
         }
     }
 
+    /// Whether it was asked for and has not been closed.
+    pub fn has_room(&self, room: RoomHandle) -> bool {
+        self.rooms.contains(&room)
+    }
+
     /// Rooms that were asked for and have not been closed.
     pub fn rooms(&self) -> Vec<RoomHandle> {
         self.rooms.iter().copied().collect()

@@ -57,9 +57,9 @@ pub enum MediaCommand {
     RemoveLeg {
         leg: LegHandle,
     },
-    /// A start whose file is open; `command` is answered when it is armed.
+    /// A start whose file is open. When its target has gone meanwhile the tap is let go, and the writer
+    /// says that the recording has finished.
     AddTap {
-        command: CommandId,
         tap: Box<Tap>,
     },
     Room {

@@ -54,7 +54,7 @@ impl Tick {
             }
             MediaCommand::ChangeLeg { leg, agreement } => self.change_leg(leg, agreement, now),
             MediaCommand::RemoveLeg { leg } => self.remove_leg(leg, now),
-            MediaCommand::AddTap { command, tap } => self.add_tap(command, tap, now),
+            MediaCommand::AddTap { tap } => self.add_tap(tap, now),
             MediaCommand::Room { command, action } => {
                 if matches!(action, RoomCommand::CreateRoom { .. }) && !self.supply.has_room() {
                     return Some(MediaCommand::Room { command, action });
@@ -250,41 +250,36 @@ impl Tick {
     }
 
     /// Armed in this very tick: its frame is the recording's first.
-    fn add_tap(&mut self, command: CommandId, tap: Box<Tap>, now: TickTime) {
+    fn add_tap(&mut self, tap: Box<Tap>, now: TickTime) {
         let recorder = tap.recorder();
-        let outcome = match self.place_of(tap.spec().target) {
-            Ok(place) => self.arm(tap, place, now),
-            Err(reason) => {
-                // The writer sees that its tap is gone and removes the file.
-                self.supply.discard(Garbage::Tap(tap));
-                Err(reason)
-            }
+        let unplaced = match self.place_of(tap.spec().target) {
+            Some(place) => self.arm(tap, place, now),
+            None => Err(tap),
         };
-        if outcome.is_ok() {
-            self.events.send(Event::RecordingArmed { recorder, unix_us: now.unix_us });
+        match unplaced {
+            Ok(()) => {
+                self.events.send(Event::RecordingArmed { recorder, unix_us: now.unix_us });
+            }
+            // The writer sees that its tap is gone, and tells the end of a recording without audio.
+            Err(tap) => self.supply.discard(Garbage::Tap(tap)),
         }
-        self.answer(command, outcome);
     }
 
-    fn place_of(&mut self, target: Target) -> Result<Place, &'static str> {
+    fn place_of(&mut self, target: Target) -> Option<Place> {
         match target {
             Target::Room(room) => {
-                find_room(&mut self.rooms, room).map(|_| Place::Room(room.0.slot)).ok_or(NO_ROOM)
+                find_room(&mut self.rooms, room).map(|_| Place::Room(room.0.slot))
             }
-            Target::Leg(leg) => {
-                find_leg(&mut self.legs, leg).map(|_| Place::Leg(leg.0.slot)).ok_or(NO_LEG)
-            }
+            Target::Leg(leg) => find_leg(&mut self.legs, leg).map(|_| Place::Leg(leg.0.slot)),
         }
     }
 
-    fn arm(&mut self, mut tap: Box<Tap>, place: Place, now: TickTime) -> Result<(), &'static str> {
+    /// Gives the tap back when there is no slot for it.
+    fn arm(&mut self, mut tap: Box<Tap>, place: Place, now: TickTime) -> Result<(), Box<Tap>> {
         tap.arm(now);
         note_present(&mut tap, place, &self.legs, &self.live_legs, now);
         let (has_beep, rate_hz) = (tap.spec().beep, tap.spec().rate_hz);
-        self.taps.add(tap, place).map_err(|tap| {
-            self.supply.discard(Garbage::Tap(tap));
-            "no slot for the recording"
-        })?;
+        self.taps.add(tap, place)?;
         if has_beep {
             self.beep(place, rate_hz);
         }

@@ -39,15 +39,17 @@ impl Opener {
     /// Runs until nobody can send requests any more.
     pub fn run(self) {
         for OpenRequest { command, start } in &self.requests {
-            if let Err(reason) = self.open(command, start) {
-                self.events.send(Event::CommandFailed { command, reason: reason.into() });
-            }
+            self.events.send(match self.open(start) {
+                Ok(()) => Event::CommandDone { command },
+                Err(reason) => Event::CommandFailed { command, reason: reason.into() },
+            });
         }
     }
 
-    /// Opens the files and arms the tap. The media thread answers the command when that succeeded; the
-    /// reason is for people, and nothing is left behind.
-    fn open(&self, command: CommandId, start: StartRecording) -> Result<(), String> {
+    /// Opens the files and puts the tap on the audio thread's ring: it is there before the next frame,
+    /// so whatever arrives from now on is in the file. The reason is for people, and nothing is left
+    /// behind.
+    fn open(&self, start: StartRecording) -> Result<(), String> {
         let StartRecording { recorder, spec } = start;
         check(&spec, &self.spool)?;
         let free = self.disk.free_bytes().map_err(|error| explain(&error, &self.spool))?;
@@ -64,7 +66,7 @@ impl Opener {
 
         let (tap, reader) = Tap::new(tap_spec(recorder, &spec), writer.waker.clone());
         let tap = Box::new(tap);
-        if let Err(MediaBusy) = self.media.send(MediaCommand::AddTap { command, tap }) {
+        if let Err(MediaBusy) = self.media.send(MediaCommand::AddTap { tap }) {
             part.discard(self.disk.as_ref());
             return Err("the audio thread takes no more commands now".into());
         }

@@ -189,10 +189,8 @@ impl Stage {
     pub fn record_as(&mut self, spec: TapSpec) -> Tape {
         let waker = Arc::new(EventFd::new().unwrap());
         let (tap, reader) = Tap::new(spec, waker);
-        self.next_command += 1;
-        let command = self.next_command;
         let tap = Box::new(tap);
-        assert!(self.media.send(MediaCommand::AddTap { command, tap }).is_ok());
+        assert!(self.media.send(MediaCommand::AddTap { tap }).is_ok());
         let channels = usize::from(spec.layout.channels());
         Tape { recorder: spec.recorder, channels, reader, samples: Vec::new(), marks: Vec::new() }
     }

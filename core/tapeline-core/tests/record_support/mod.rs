@@ -91,7 +91,7 @@ impl Studio {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.commands.pop() {
-                Ok(MediaCommand::AddTap { tap, .. }) => return tap,
+                Ok(MediaCommand::AddTap { tap }) => return tap,
                 Ok(_) => {}
                 Err(_) => {
                     assert!(Instant::now() < deadline, "no tap; events: {:?}", self.drain());

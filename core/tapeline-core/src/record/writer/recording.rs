@@ -40,8 +40,10 @@ enum Phase {
         reason: FinishReason,
         sha256: String,
     },
-    /// Never armed: no trace of it shall stay.
-    Unwanted,
+    /// Never armed, because its target had gone: no trace of it shall stay.
+    Unwanted {
+        reason: FinishReason,
+    },
 }
 
 /// What the thread has to do about a recording after a visit.
@@ -274,7 +276,7 @@ impl Recording {
     /// The audio thread let go without saying the end.
     fn end_abandoned(&mut self, desk: &mut Desk) -> Result<(), PartFault> {
         if self.started_unix_us.is_none() {
-            self.phase = Phase::Unwanted;
+            self.phase = Phase::Unwanted { reason: FinishReason::RoomClosed };
             return Ok(());
         }
         self.trouble("the audio thread let go of the recording", desk);
@@ -283,7 +285,7 @@ impl Recording {
 
     fn end(&mut self, reason: FinishReason, keep: u64, desk: &mut Desk) -> Result<(), PartFault> {
         if self.started_unix_us.is_none() {
-            self.phase = Phase::Unwanted;
+            self.phase = Phase::Unwanted { reason };
             return Ok(());
         }
         let before = self.part.byte_count();
@@ -302,7 +304,7 @@ impl Recording {
     fn hash_on(&mut self, desk: &mut Desk) -> Result<Visit, PartFault> {
         match &mut self.phase {
             Phase::Running => Ok(Visit::Waiting),
-            Phase::Unwanted => Ok(Visit::Unwanted),
+            Phase::Unwanted { .. } => Ok(Visit::Unwanted),
             Phase::Sealed { .. } => Ok(Visit::Sealed),
             Phase::Hashing { hash, reason } => {
                 let reason = *reason;
@@ -390,9 +392,21 @@ impl Recording {
         })));
     }
 
-    /// Removes every trace.
+    /// Removes every trace and says that nothing was recorded.
     pub fn discard(self, desk: &Desk) {
+        let Phase::Unwanted { reason } = self.phase else { return };
         self.part.discard(desk.disk.as_ref());
+        desk.events.send(Event::RecordingFinished(Box::new(RecordingFinished {
+            recorder: self.recorder,
+            reason,
+            sample_count: 0,
+            rate_hz: self.shape.rate_hz,
+            channels: self.shape.channels,
+            byte_count: 0,
+            sha256: String::new(),
+            started_unix_us: 0,
+            missing_ms: Vec::new(),
+        })));
     }
 
     fn missing_ms(&self) -> BTreeMap<String, u64> {
