@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +15,12 @@ from tests.unit.api.things import ACCOUNT_ID, TOKEN, MemoryControl, make_app
 from tapeline.api.dialect import find_dialects
 
 BASE = f"/api/v1/Account/{ACCOUNT_ID}"
-HEADERS = {"X-Auth-ID": ACCOUNT_ID, "X-Auth-Token": TOKEN}
+BASIC = b64encode(f"{ACCOUNT_ID}:{TOKEN}".encode()).decode()
+HEADERS = {
+    "X-Auth-ID": ACCOUNT_ID,
+    "X-Auth-Token": TOKEN,
+    "Authorization": f"Basic {BASIC}",
+}
 KEYS = st.sampled_from(
     [
         "file_format",
@@ -26,6 +32,25 @@ KEYS = st.sampled_from(
         "offset",
         "add_time__gte",
         "recording_type",
+        "transcription_type",
+        "transcription_url",
+        "record_channel_type",
+        "URL",
+        "recording_id",
+        "from",
+        "to",
+        "answer_url",
+        "sip_headers",
+        "ring_timeout",
+        "legs",
+        "aleg_url",
+        "app_name",
+        "status",
+        "end_time__gte",
+        "hangup_cause_code",
+        "hangup_source",
+        "page",
+        "size",
     ]
 )
 JSON_VALUES = st.recursive(
@@ -47,9 +72,19 @@ BODIES = st.one_of(
 TYPES = st.sampled_from(
     ["application/json", "application/x-www-form-urlencoded", "", "text/plain", "a/b; charset=x"]
 )
-ROWS = list(find_dialects()["vobiz"].operations)
+ROWS = [(dialect, row) for dialect in find_dialects().values() for row in dialect.operations]
+NAMES = {
+    "auth_id": ACCOUNT_ID,
+    "conference_name": "MyConf",
+    "recording_id": "rec-1",
+    "call_uuid": "call-1",
+    "member_id": "10",
+    "app_id": "1",
+}
 SEGMENT = st.one_of(
-    st.sampled_from(["Account", ACCOUNT_ID, "Conference", "MyConf", "Record", "Recording", ""]),
+    st.sampled_from(
+        ["Account", ACCOUNT_ID, "Conference", "MyConf", "Record", "Recording", "Call", "Member", ""]
+    ),
     st.text(max_size=8).map(lambda text: quote(text, safe="", errors="replace")),
     st.binary(max_size=6).map(quote),
 )
@@ -58,6 +93,7 @@ SEGMENT = st.one_of(
 def answer_of(method: str, target: str, **more: Any) -> tuple[Answer, MemoryControl]:
     control = MemoryControl()
     control.open_room("MyConf")
+    control.calls.add("call-1")
     answer = asyncio.run(ask(make_app(control), method, target, **more))
     return answer, control
 
@@ -68,28 +104,27 @@ def check(answer: Answer) -> None:
         assert isinstance(answer.json, dict)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize(("dialect", "row"), ROWS, ids=lambda each: each.name)
 @given(body=BODIES, content_type=TYPES)
-@settings(max_examples=60, deadline=None)
-def test_bodies(row: Any, body: bytes, content_type: str) -> None:
-    path = row.path.format(auth_id=ACCOUNT_ID, conference_name="MyConf", recording_id="rec-1")
-
+@settings(max_examples=25, deadline=None)
+def test_bodies(dialect: Any, row: Any, body: bytes, content_type: str) -> None:
     answer, control = answer_of(
         row.method,
-        f"/api/v1{path}",
+        dialect.prefix + row.path.format(**NAMES),
         headers={**HEADERS, "Content-Type": content_type},
         body=body,
     )
 
     check(answer)
-    assert str(answer.status) in {str(code) for code in (*row.responses, 400, 404)}
-    assert len(control.recordings) == (answer.status == 200 and row.method == "POST")
+    assert answer.status in {*row.responses, 400, 404}
+    is_started = row.method == "POST" and row.path.endswith("/Record/")
+    assert len(control.recordings) == (answer.status < 300 and is_started)
 
 
 @given(
     method=st.sampled_from(["GET", "POST", "DELETE", "PUT", "HEAD"]),
     segments=st.lists(SEGMENT, max_size=7),
-    start=st.sampled_from(["", "/api/v1", BASE, f"/media/Account/{ACCOUNT_ID}/Recording"]),
+    start=st.sampled_from(["", "/v1", "/api/v1", BASE, f"/media/Account/{ACCOUNT_ID}/Recording"]),
     query=st.text(alphabet="ab=&%+;[]0f", max_size=30),
 )
 @settings(max_examples=300, deadline=None)
@@ -101,14 +136,17 @@ def test_paths(method: str, segments: list[str], start: str, query: str) -> None
     check(answer)
 
 
+@pytest.mark.parametrize("base", [BASE, f"/v1/Account/{ACCOUNT_ID}"])
+@pytest.mark.parametrize("resource", ["Recording", "Call", "Application", "Call/call-1"])
 @given(pairs=st.lists(st.tuples(KEYS, st.text(max_size=20)), max_size=4))
-@settings(max_examples=200, deadline=None)
-def test_filters(pairs: list[tuple[str, str]]) -> None:
+@settings(max_examples=60, deadline=None)
+def test_filters(base: str, resource: str, pairs: list[tuple[str, str]]) -> None:
     query = "&".join(f"{key}={quote(value, errors='replace')}" for key, value in pairs)
 
-    answer, _ = answer_of("GET", f"{BASE}/Recording/?{query}", headers=HEADERS)
+    answer, _ = answer_of("GET", f"{base}/{resource}/?{query}", headers=HEADERS)
 
-    assert answer.status in {200, 400}
+    check(answer)
+    assert answer.status in {200, 400} or (resource, answer.status) == ("Call/call-1", 404)
 
 
 @given(

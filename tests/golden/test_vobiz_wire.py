@@ -2,216 +2,159 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from tests.golden import wirecases as cases
+from tests.golden.wirecases import URL, finished, golden, joined, request, starter
 from tests.unit.api import things
 
-from tapeline.api.dialect import CallMoment, WireRequest, find_dialects
-from tapeline.domain.application import Application
-from tapeline.domain.call import CallState, Direction, EndCause, EndSource
-from tapeline.domain.command import ConferenceView, ParticipantView, RecordingPage, RecordingView
-from tapeline.domain.delivery import CallbackMessage, Secrets
-from tapeline.domain.event import (
-    CallEnded,
-    Event,
-    ParticipantJoined,
-    ParticipantLeft,
-    RecordingFinished,
-)
-from tapeline.domain.id import ApplicationId, EpochMs, EventId
-from tapeline.domain.recording import Health, HealthNote, RecordingState, Starter
+from tapeline.api.dialect import CallMoment, find_dialects
+from tapeline.domain.call import CallState, Direction
+from tapeline.domain.event import Event
+from tapeline.domain.recording import Health, HealthNote, RecordingEnd, RecordingState
+from tapeline.domain.transcript import TranscriptLimit, TranscriptState
 
-GOLDEN = Path(__file__).parent / "vobiz"
 VOBIZ = find_dialects()["vobiz"]
+NAME = "vobiz"
 ROWS = {row.name: row for row in VOBIZ.operations}
-LINK = "http://node/media/Account/A/Recording/rec-1.mp3"
-SECRETS = Secrets(auth_token=things.TOKEN, signing_seed=bytes(32))
-
-
-def request(**changes: Any) -> WireRequest:
-    return replace(
-        WireRequest(
-            method="GET",
-            path="/",
-            segments=(),
-            params={"auth_id": things.ACCOUNT_ID},
-            query=(("limit", "1"), ("conference_name", "MyConf")),
-            headers={},
-            body=b"",
-            request_id="api-1",
-            now_ms=things.NOW_MS,
-        ),
-        **changes,
-    )
-
-
-def golden(name: str) -> Any:
-    return json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def room() -> ConferenceView:
-    outbound = things.call("call-2", direction=Direction.OUTBOUND, caller="7001", caller_name="")
-    late = things.participant(
-        member_id="11", muted=False, deaf=True, joined_at_ms=things.NOW_MS - 999
-    )
-    return ConferenceView(
-        conference=things.conference(),
-        participants=(
-            ParticipantView(participant=things.participant(), call=things.call()),
-            ParticipantView(participant=late, call=outbound),
-        ),
-        now_ms=things.NOW_MS,
-    )
-
-
-def running() -> RecordingView:
-    row = things.recording(
-        state=RecordingState.RECORDING, ended_at_ms=None, sample_count=0, conference_name=None
-    )
-    return RecordingView(recording=row, link=LINK)
-
-
-def page(offset: int = 0) -> RecordingPage:
-    view = RecordingView(recording=things.recording(), link=LINK)
-    return RecordingPage(views=(view,), total=3, limit=1, offset=offset)
+JSON = {
+    "callback-conference-recording",
+    "callback-recording-absent",
+    "callback-recording-degraded",
+}
+LIVE = (("status", "live"),)
 
 
 @pytest.mark.parametrize(
-    ("name", "operation", "outcome", "status"),
+    ("name", "operation", "outcome", "status", "query"),
     [
-        ("started", "start-conference-recording", running(), 200),
-        ("conferences", "list-conferences", (room(),), 200),
-        ("no-conferences", "list-conferences", (), 200),
-        ("conference", "get-conference", room(), 200),
-        ("recordings-first-page", "list-recordings", page(), 200),
-        ("recordings-last-page", "list-recordings", page(offset=2), 200),
-        ("recording", "get-recording", page().views[0], 200),
-        ("recording-running", "get-recording", running(), 200),
+        ("conference-started", "start-conference-recording", cases.running(), 200, ()),
+        ("call-started", "start-call-recording", cases.running(), 200, ()),
+        ("conferences", "list-conferences", (cases.room(),), 200, ()),
+        ("conference", "get-conference", cases.room(), 200, ()),
+        ("kicked", "kick-member", (), 202, ()),
+        ("muted", "mute-member", (), 202, ()),
+        ("deaf", "deafen-member", (), 202, ()),
+        ("recordings-first-page", "list-recordings", cases.page(), 200, (("limit", "1"),)),
+        ("recordings-last-page", "list-recordings", cases.page(2), 200, (("limit", "1"),)),
+        ("recording", "get-recording", cases.page().views[0], 200, ()),
+        ("recording-of-a-running-call", "get-recording", cases.running(), 200, ()),
+        ("call-fired", "create-call", things.call(state=CallState.DIALING), 201, ()),
+        ("live-calls", "list-calls", cases.call_page(things.call()), 200, LIVE),
+        ("live-call", "get-call", things.call(direction=Direction.OUTBOUND), 200, LIVE),
+        (
+            "queued-call",
+            "get-call",
+            things.call(state=CallState.QUEUED),
+            200,
+            (("status", "queued"),),
+        ),
+        ("call-records", "list-calls", cases.call_page(cases.ended_call()), 200, ()),
+        ("call-record", "get-call", cases.ended_call(), 200, ()),
+        ("transferred", "transfer-call", things.call(), 202, ()),
+        ("application-created", "create-application", cases.application(NAME), 201, ()),
+        ("application", "get-application", cases.application(NAME), 200, ()),
+        ("applications", "list-applications", (cases.application(NAME),) * 3, 200, ()),
+        ("application-changed", "update-application", cases.application(NAME), 202, ()),
     ],
 )
-def test_answers(name: str, operation: str, outcome: Any, status: int) -> None:
-    answer = ROWS[operation].write(outcome, request(), things.account())
+def test_answers(name: str, operation: str, outcome: Any, status: int, query: Any) -> None:
+    answer = ROWS[operation].write(outcome, request(query=query), things.account())
 
     assert answer.status == status
     assert answer.content_type == "application/json"
-    assert json.loads(answer.body) == golden(name)
+    assert json.loads(answer.body) == golden(VOBIZ, name)
 
 
-@pytest.mark.parametrize("operation", ["stop-conference-recording", "delete-recording"])
-def test_what_is_done_is_204_without_a_body(operation: str) -> None:
-    answer = ROWS[operation].write((), request(), things.account())
+@pytest.mark.parametrize("row", [row for row in VOBIZ.operations if row.method == "DELETE"])
+def test_what_is_deleted_is_204_without_a_body(row: Any) -> None:
+    answer = row.write((), request(), things.account())
 
     assert (answer.status, answer.body) == (204, b"")
 
 
-# callbacks
-
-
-def finished(**changes: Any) -> RecordingFinished:
-    starter = Starter(
-        dialect="vobiz", request_id="api-1", callback_url="https://cust.example/done?c=1#rc=3"
-    )
-    changes = {"starter": starter, **changes}
-    return RecordingFinished(
-        id=EventId("event-1"),
-        at_ms=things.NOW_MS,
-        account=things.account(),
-        recording=things.recording(**changes),
-        link=LINK,
-    )
-
-
-def moved(kind: type[ParticipantJoined | ParticipantLeft], **changes: Any) -> Event:
-    return kind(
-        id=EventId("event-2"),
-        at_ms=things.NOW_MS,
-        account=things.account(),
-        conference=things.conference(),
-        participant=things.participant(),
-        call=things.call(),
-        callback_url="https://cust.example/room",
-        **changes,
-    )
-
-
-def ended() -> CallEnded:
-    application = Application(
-        id=ApplicationId("1"),
-        account_id=things.ACCOUNT_ID,
-        dialect="vobiz",
-        name="Rooms",
-        hangup_url="https://cust.example/bye",
-        created_at_ms=EpochMs(1),
-    )
-    call = things.call(
-        state=CallState.ENDED,
-        ended_at_ms=things.NOW_MS,
-        end_cause=EndCause.NORMAL,
-        end_source=EndSource.CALLER,
-        headers={"X-VH-Team": "blue", "X-Other": "no"},
-    )
-    return CallEnded(
-        id=EventId("event-3"),
-        at_ms=things.NOW_MS,
-        account=things.account(),
-        call=call,
-        application=application,
-    )
-
-
-DEGRADED = (
-    HealthNote(flag=Health.RECOVERED, reason="node lost"),
-    HealthNote(flag=Health.DEGRADED, reason="late ticks", missing_ms=40),
-)
-
-
-def render(event: Event) -> CallbackMessage:
-    message = VOBIZ.render_event(event)
-    assert message is not None
-    return message
-
-
 @pytest.mark.parametrize(
-    ("name", "event", "encoding", "url"),
+    ("name", "event", "url"),
     [
-        ("callback-recording", finished(), "json", "https://cust.example/done?c=1"),
+        ("callback-conference-recording", finished(NAME), "https://cust.example/done?c=1"),
         (
-            "callback-recording-degraded",
-            finished(health=DEGRADED),
-            "json",
+            "callback-call-recording",
+            finished(NAME, **cases.CALL_TARGET),
             "https://cust.example/done?c=1",
         ),
         (
             "callback-recording-absent",
-            finished(
-                state=RecordingState.ABSENT, reason="nothing was heard", sample_count=0, health=()
-            ),
-            "json",
+            finished(NAME, state=RecordingState.ABSENT, reason="nothing was heard", sample_count=0),
             "https://cust.example/done?c=1",
         ),
         (
-            "callback-enter",
-            moved(ParticipantJoined, is_first=True),
-            "form",
-            "https://cust.example/room",
+            "callback-recording-degraded",
+            finished(NAME, health=(HealthNote(flag=Health.DEGRADED, reason="late"),)),
+            "https://cust.example/done?c=1",
         ),
-        ("callback-exit", moved(ParticipantLeft), "form", "https://cust.example/room"),
-        ("callback-hangup", ended(), "form", "https://cust.example/bye"),
+        (
+            "callback-record-verb",
+            finished(NAME, "record", end_reason=RecordingEnd.SILENCE_LIMIT, **cases.CALL_TARGET),
+            "https://cust.example/done?c=1",
+        ),
+        (
+            "callback-conference-verb-start",
+            cases.started(NAME, "conference"),
+            "https://cust.example/done?c=1",
+        ),
+        (
+            "callback-conference-verb-end",
+            finished(NAME, "conference"),
+            "https://cust.example/done?c=1",
+        ),
+        ("callback-transcript", cases.transcribed(NAME), "https://cust.example/words"),
+        ("callback-enter", joined(NAME), "https://cust.example/room"),
+        ("callback-exit", cases.left(NAME), "https://cust.example/room"),
+        ("callback-ring", cases.rings(NAME), "https://cust.example/ring"),
+        ("callback-hangup", cases.ended(NAME), "https://cust.example/bye"),
     ],
 )
-def test_callbacks(name: str, event: Event, encoding: str, url: str) -> None:
-    message = render(event)
+def test_callbacks(name: str, event: Event, url: str) -> None:
+    """A conference recording's end is JSON, as the seed prints it; all else are forms."""
+    message = VOBIZ.render_event(event)
 
+    assert message is not None
+    encoding = "json" if name in JSON else "form"
     assert (message.encoding.value, message.url, message.method) == (encoding, url, "POST")
-    assert message.fields == golden(name)
+    assert message.fields == golden(VOBIZ, name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "charge"),
+    [
+        ({}, "", 0.02),
+        (
+            {"state": TranscriptState.REFUSED, "limit": TranscriptLimit.TOO_LONG, "text": ""},
+            "Recording duration too long for transcription",
+            0.0,
+        ),
+        (
+            {"state": TranscriptState.REFUSED, "limit": TranscriptLimit.TOO_LARGE, "text": ""},
+            "Recording file size too large for transcription",
+            0.0,
+        ),
+        ({"state": TranscriptState.FAILED, "reason": "no model", "text": ""}, "no model", 0.0),
+    ],
+)
+def test_why_there_is_no_transcript(changes: Any, error: str, charge: float) -> None:
+    message = VOBIZ.render_event(cases.transcribed(NAME, **changes))
+
+    assert message is not None
+    assert message.fields["error"] == error
+    assert message.fields["transcription_charge"] == charge
 
 
 def test_a_finished_recording_is_announced_until_it_is_heard() -> None:
-    message = render(finished())
+    message = VOBIZ.render_event(finished(NAME))
 
+    assert message is not None
     assert message.announces_finished
     assert message.order_key == "rec-1"
     assert message.retry.waits_ms == (1_000, 2_000, 4_000)
@@ -220,13 +163,15 @@ def test_a_finished_recording_is_announced_until_it_is_heard() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        finished(starter=Starter(dialect="vobiz", request_id="r")),
-        finished(
-            starter=Starter(dialect="other", request_id="r", callback_url="https://h/", extras={})
-        ),
-        replace(ended(), application=None),
-        replace(ended(), call=things.call(dialect="other")),
-        replace(moved(ParticipantJoined), callback_url=None),
+        finished(NAME, starter=starter(NAME, callback_url=None)),
+        finished("other"),
+        cases.started(NAME, "record"),
+        cases.started("other", "conference"),
+        cases.transcribed("other"),
+        replace(cases.ended(NAME), application=None),
+        replace(cases.rings(NAME), application=cases.application(NAME, ring_url=None)),
+        cases.ended("other"),
+        replace(joined(NAME), callback_url=None),
     ],
 )
 def test_nobody_is_told_who_did_not_ask_here(event: Event) -> None:
@@ -236,67 +181,54 @@ def test_nobody_is_told_who_did_not_ask_here(event: Event) -> None:
 @pytest.mark.parametrize(
     ("choice", "event", "encoding"),
     [
-        ("form", finished(), "form"),
-        ("json", finished(), "json"),
-        ("json", ended(), "json"),
-        ("documented", ended(), "form"),
+        ("form", finished(NAME), "form"),
+        ("json", finished(NAME), "json"),
+        ("json", cases.ended(NAME), "json"),
+        ("documented", cases.ended(NAME), "form"),
+        ("documented", finished(NAME, **cases.CALL_TARGET), "form"),
     ],
 )
 def test_the_account_chooses_the_encoding(choice: str, event: Event, encoding: str) -> None:
-    account = things.account(dialect={"vobiz": {"callback_encoding": choice}})
+    account = things.account(dialect={NAME: {"callback_encoding": choice}})
 
-    assert render(replace(event, account=account)).encoding.value == encoding
+    message = VOBIZ.render_event(replace(event, account=account))
+
+    assert message is not None
+    assert message.encoding.value == encoding
 
 
 def test_get_callbacks_have_their_fields_in_the_query() -> None:
-    starter = Starter(
-        dialect="vobiz",
-        request_id="api-1",
-        callback_url="https://cust.example/done?c=1",
-        callback_method="GET",
-    )
-    message = render(finished(starter=starter))
+    message = VOBIZ.render_event(finished(NAME, starter=starter(NAME, callback_method="GET")))
+    assert message is not None
 
-    sealed = VOBIZ.seal(message, 1, things.NOW_MS, SECRETS, lambda link: f"{link}?signature=s")
+    sealed = VOBIZ.seal(
+        message, 1, things.NOW_MS, cases.SECRETS, lambda link: f"{link}?signature=s"
+    )
 
     assert (sealed.method, sealed.body) == ("GET", b"")
     query = dict(parse_qsl(sealed.url.partition("?")[2]))
     assert query["c"] == "1"
-    assert query["recording_url"] == f"{LINK}?signature=s"
+    assert query["recording_url"] == f"{cases.LINK}?signature=s"
     assert query["recording_duration"] == "12"
-
-
-# questions
-
-
-def moment(event: str = "start", **extra: str) -> CallMoment:
-    call = things.call(state=CallState.RINGING, answered_at_ms=None)
-    return CallMoment(event=event, call=call, extra=extra)
 
 
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
-        ("ask-start", moment()),
-        ("ask-redirect", moment("redirect")),
-        (
-            "ask-action",
-            moment("action", conference_name="MyConf", conference_id="conf-1", member_id="10"),
-        ),
+        ("ask-start", cases.moment()),
+        ("ask-redirect", cases.moment("redirect")),
+        ("ask-transfer", cases.moment("transfer")),
+        ("ask-conference-action", cases.moment("action", **cases.IN_ROOM)),
+        ("ask-record-action", cases.moment("action", **cases.RECORDED)),
+        ("ask-dial-action", cases.moment("action", **cases.DIALLED)),
+        ("ask-digits-action", cases.moment("action", **cases.KEYED)),
     ],
 )
 def test_questions(name: str, asked: CallMoment) -> None:
-    request_, retry = VOBIZ.answers.ask(
-        "https://cust.example/answer#rt=3000",
-        "POST",
-        asked,
-        things.account(),
-        things.NOW_MS,
-        SECRETS,
+    sent, retry = VOBIZ.answers.ask(
+        URL, "POST", asked, things.account(), things.NOW_MS, cases.SECRETS
     )
 
-    assert request_.url == "https://cust.example/answer"
-    assert request_.headers["Content-Type"] == "application/x-www-form-urlencoded"
-    fields = dict(parse_qsl(request_.body.decode(), keep_blank_values=True))
-    assert fields == golden(name)
-    assert retry.read_timeout_ms == 3_000
+    assert sent.url == "https://cust.example/done?c=1"
+    assert cases.fields_of(sent) == golden(VOBIZ, name)
+    assert retry.waits_ms == (1_000, 2_000, 4_000)

@@ -150,8 +150,8 @@ class DemoRow:
     stop_path: str
     stop_body: str
     headers: Mapping[str, str]
-    """All of these are templates: `{auth_id}` `{auth_token}` `{api_key}` `{conference}`
-    `{callback_url}` `{format}`, filled in by `fill`."""
+    """All of these are templates: `{auth_id}` `{auth_token}` `{api_key}` `{basic}` `{conference}`
+    `{callback_url}` `{format}`, filled in by `fill`; `{basic}` is HTTP Basic's of id and token."""
     link_field: str
     """Where the start's answer holds the recording's address."""
 

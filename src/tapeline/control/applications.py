@@ -115,7 +115,9 @@ def _changed(application: Application, command: UpdateApplication) -> Applicatio
         answer_document=None if command.answer_url else application.answer_document,
         answer_method=command.answer_method or application.answer_method,
         fallback_url=_new(application.fallback_url, command.fallback_url),
+        fallback_method=command.fallback_method or application.fallback_method,
         hangup_url=_new(application.hangup_url, command.hangup_url),
+        hangup_method=command.hangup_method or application.hangup_method,
         extras={key: value for key, value in extras.items() if value},
     )
 

@@ -11,6 +11,7 @@ from tapeline.control import (
     transcripts,
 )
 from tapeline.control.calls import commands as call_commands
+from tapeline.control.calls import pages as call_pages
 from tapeline.control.conferences import commands as conference_commands
 from tapeline.control.conferences import views as conference_views
 from tapeline.control.live import unbroken
@@ -35,6 +36,7 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.AddNumber: applications.add_number,
     commands.ListNumbers: applications.list_numbers,
     commands.ListCalls: call_commands.list_calls,
+    commands.PageCalls: call_pages.page_calls,
     commands.GetCall: call_commands.get_call,
     commands.CreateCall: call_commands.create_call,
     commands.AnswerCall: call_commands.answer_call,
@@ -50,6 +52,7 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.SetParticipants: conference_commands.set_participants,
     commands.RemoveParticipants: conference_commands.remove_participants,
     commands.EndConference: conference_commands.end_by_command,
+    commands.EndConferences: conference_commands.end_all_by_command,
     commands.StartConferenceRecording: recordings.start_conference_recording,
     commands.StartCallRecording: recordings.start_call_recording,
     commands.StopConferenceRecording: recordings.stop_conference_recording,

@@ -1,6 +1,7 @@
 """A dialect's demo row as one HTTP request, sent by curl where there is one."""
 
 import asyncio
+import base64
 import json
 import shlex
 import shutil
@@ -66,6 +67,11 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     for name, value in values.items():
         template = template.replace("{" + name + "}", value)
     return template
+
+
+def basic_of(name: str, secret: str) -> str:
+    """What HTTP Basic has behind its scheme."""
+    return base64.b64encode(f"{name}:{secret}".encode()).decode()
 
 
 async def send(request: DemoRequest) -> DemoAnswer:

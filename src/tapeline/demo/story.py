@@ -10,7 +10,7 @@ import aiohttp
 
 from tapeline.api.dialect import DemoRow, Dialect
 from tapeline.api.localnode import LocalNode
-from tapeline.demo.request import DemoAnswer, DemoRequest, fill, send
+from tapeline.demo.request import DemoAnswer, DemoRequest, basic_of, fill, send
 from tapeline.demo.script import Expected, Speaker, cast, hears, measure
 from tapeline.demo.show import Show
 from tapeline.domain.command import ListConferences, ListRecordings
@@ -66,6 +66,7 @@ class Stage:
             "auth_id": self.account.auth_id,
             "auth_token": self.account.auth_token,
             "api_key": self.account.api_key,
+            "basic": basic_of(self.account.auth_id, self.account.auth_token),
             "conference": CONFERENCE,
             "callback_url": self.receiver.url(CALLBACK_PATH),
             "format": self.format,

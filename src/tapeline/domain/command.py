@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from tapeline.domain.account import Account
 from tapeline.domain.application import Application, Number
-from tapeline.domain.call import Call, CallState
+from tapeline.domain.call import Call, CallState, Direction, EndCause, EndSource
 from tapeline.domain.conference import Conference, ConferenceState, Participant
 from tapeline.domain.delivery import Attempt, Delivery
 from tapeline.domain.id import (
@@ -136,7 +136,9 @@ class UpdateApplication(Command[Application]):
     answer_url: str | None = None
     answer_method: str | None = None
     fallback_url: str | None = None
+    fallback_method: str | None = None
     hangup_url: str | None = None
+    hangup_method: str | None = None
     extras: dict[str, str] = field(default_factory=dict)
 
 
@@ -189,6 +191,44 @@ class ListCalls(Command["tuple[Call, ...]"]):
     state: CallState | None = None
     application_id: ApplicationId | None = None
     limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFilter:
+    """Everything that is not None must hold; instants are inclusive from and exclusive to.
+
+    Calls that run have no end, so a bound on it leaves them out.
+    """
+
+    is_live: bool | None = None
+    state: CallState | None = None
+    direction: Direction | None = None
+    caller: str | None = None
+    called: str | None = None
+    parent_id: str | None = None
+    end_causes: tuple[EndCause, ...] | None = None
+    """Any of these."""
+    end_source: EndSource | None = None
+    ended_from_ms: EpochMs | None = None
+    ended_to_ms: EpochMs | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPage:
+    calls: tuple[Call, ...]
+    total: int
+    limit: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageCalls(Command[CallPage]):
+    """Newest first."""
+
+    account_id: AccountId
+    filter: CallFilter = field(default_factory=CallFilter)
+    limit: int = 20
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -424,6 +464,14 @@ class EndConference(Command[Done]):
     hang_up: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndConferences(Command[Done]):
+    """Every live conference of the account, as EndConference ends one; none is as good."""
+
+    account_id: AccountId
+    hang_up: bool = True
+
+
 # recordings
 
 
@@ -604,6 +652,14 @@ class GetTranscript(Command[Transcript]):
     account_id: AccountId
     recording_id: RecordingId | None = None
     transcript_id: TranscriptId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteTranscript(Command[Done]):
+    """The recording's transcripts, all of them. Raises TranscriptNotFound."""
+
+    account_id: AccountId
+    recording_id: RecordingId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from tapeline.domain.account import Account
 from tapeline.domain.application import Application, Number
 from tapeline.domain.call import Call, CallState
-from tapeline.domain.command import RecordingFilter
+from tapeline.domain.command import CallFilter, RecordingFilter
 from tapeline.domain.conference import Conference, ConferenceState, Participant
 from tapeline.domain.delivery import Attempt, Delivery
 from tapeline.domain.event import Event
@@ -174,6 +174,11 @@ class CallRows(Protocol):
         state: CallState | None = None,
         application_id: ApplicationId | None = None,
     ) -> Sequence[Call]: ...
+    def page(
+        self, account_id: AccountId, wanted: CallFilter, *, limit: int, offset: int
+    ) -> tuple[Sequence[Call], int]:
+        """Newest first, and how many there are in all."""
+
     def open_of(self, node_id: NodeId) -> Sequence[Call]: ...
 
 

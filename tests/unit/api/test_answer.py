@@ -45,7 +45,12 @@ HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
                 action=Action(url="https://h/a?x=1&y=2#rc=2", method="GET", follows=False),
                 callback_url="http://h/c",
                 callback_method="GET",
-                record=RecordOnJoin(options=RecordingOptions(format=RecordingFormat.WAV)),
+                record=RecordOnJoin(
+                    options=RecordingOptions(format=RecordingFormat.WAV),
+                    callback_url="http://h/c",
+                    callback_method="GET",
+                    extras={"verb": "conference"},
+                ),
             ),
         ),
         (

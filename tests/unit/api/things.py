@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tests.unit.api.memorycalls import MemoryCalls
+
 from tapeline.api.app import App, build_app
 from tapeline.api.dialect import Dialect, find_dialects
 from tapeline.api.media import MediaApp
@@ -155,17 +157,17 @@ class MemoryControl:
         self.rooms: dict[tuple[AccountId, str], ConferenceView] = {}
         self.recordings: dict[RecordingId, Recording] = {}
         self.seen: list[Command[Any]] = []
+        self.calls = MemoryCalls(self, new_call=call, new_recording=recording)
         self._answers: Mapping[type, Callable[[Any], Any]] = {
+            **self.calls.answers,
             commands.StartConferenceRecording: self._start,
             commands.StopConferenceRecording: self._stop,
             commands.ListConferences: lambda c: tuple(
                 view for (owner, _), view in self.rooms.items() if owner == c.account_id
             ),
-            commands.GetConference: lambda c: self._room(
-                c.conference.account_id, c.conference.name
-            ),
+            commands.GetConference: lambda c: self.room(c.conference.account_id, c.conference.name),
             commands.ListRecordings: self._page,
-            commands.GetRecording: lambda c: self._view(self._recording(c)),
+            commands.GetRecording: lambda c: self.view_of(self._recording(c)),
             commands.DeleteRecording: self._delete,
             commands.GetAccount: self._account,
         }
@@ -192,7 +194,7 @@ class MemoryControl:
             raise AccountNotFound(command.account_id)
         return self.accounts[command.account_id]
 
-    def _room(self, account_id: AccountId, name: str) -> ConferenceView:
+    def room(self, account_id: AccountId, name: str) -> ConferenceView:
         if (account_id, name) not in self.rooms:
             raise ConferenceNotFound(name)
         return self.rooms[account_id, name]
@@ -206,7 +208,7 @@ class MemoryControl:
 
     def _start(self, command: commands.StartConferenceRecording) -> RecordingView:
         owner, name = command.conference.account_id, command.conference.name
-        self._room(owner, name)
+        self.room(owner, name)
         if self._running(name, command.starter.dialect):
             raise AlreadyRecording("conference")
         started = recording(
@@ -218,10 +220,10 @@ class MemoryControl:
             state=RecordingState.RECORDING,
         )
         self.recordings[started.id] = started
-        return self._view(started)
+        return self.view_of(started)
 
     def _stop(self, command: commands.StopConferenceRecording) -> tuple[RecordingId, ...]:
-        self._room(command.conference.account_id, command.conference.name)
+        self.room(command.conference.account_id, command.conference.name)
         running = self._running(command.conference.name, command.dialect)
         if not running and not command.is_idempotent:
             raise NotRecording("conference")
@@ -235,7 +237,7 @@ class MemoryControl:
             raise RecordingNotFound(command.recording_id)
         return found
 
-    def _view(self, found: Recording) -> RecordingView:
+    def view_of(self, found: Recording) -> RecordingView:
         path = f"/media/Account/{found.account_id}/Recording/{found.id}.{found.format.value}"
         return RecordingView(recording=found, link=f"http://node{path}?signature=s")
 
@@ -243,7 +245,7 @@ class MemoryControl:
         owned = [r for r in self.recordings.values() if r.account_id == command.account_id]
         part = owned[command.offset : command.offset + command.limit]
         return RecordingPage(
-            views=tuple(self._view(each) for each in part),
+            views=tuple(self.view_of(each) for each in part),
             total=len(owned),
             limit=command.limit,
             offset=command.offset,
@@ -251,7 +253,7 @@ class MemoryControl:
 
     def _delete(self, command: commands.DeleteRecording) -> RecordingView:
         deleted = self.recordings.pop(self._recording(command).id)
-        return self._view(replace(deleted, state=RecordingState.DELETED))
+        return self.view_of(replace(deleted, state=RecordingState.DELETED))
 
 
 class MemoryFiles:

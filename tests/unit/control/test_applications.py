@@ -87,12 +87,15 @@ async def test_an_update_changes_what_it_names(node: World) -> None:
             answer_method="GET",
             hangup_url="",
             fallback_url=URL,
+            fallback_method="GET",
+            hangup_method="GET",
             extras={"a": "", "c": "3"},
         )
     )
 
     assert (changed.name, changed.answer_url, changed.answer_method) == ("Other", URL, "GET")
     assert (changed.hangup_url, changed.fallback_url) == (None, URL)
+    assert (changed.hangup_method, changed.fallback_method) == ("GET", "GET")
     assert changed.extras == {"b": "2", "c": "3"}
     assert await node.control.execute(ListApplications()) == (changed,)
 

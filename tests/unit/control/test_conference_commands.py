@@ -13,6 +13,7 @@ from tapeline.domain.command import (
     ConferenceView,
     CreateConference,
     EndConference,
+    EndConferences,
     GetConference,
     HangUpCall,
     JoinCall,
@@ -36,7 +37,7 @@ from tapeline.domain.error import (
     NotInConference,
     ParticipantNotFound,
 )
-from tapeline.domain.id import CallId, EpochMs, MemberId
+from tapeline.domain.id import AccountId, CallId, EpochMs, MemberId
 
 
 def ref(node: World, name: str = "MyConf") -> ConferenceRef:
@@ -420,6 +421,22 @@ async def test_an_ended_conference_lets_its_calls_go_on_or_ends_them(
         await node.control.execute(EndConference(conference=ref(node)))
     with pytest.raises(ConferenceHasEnded):
         await change(node, muted=True)
+
+
+async def test_all_conferences_of_an_account_end_at_once(node: World) -> None:
+    for name in ("conf-1", "conf-2"):
+        await create(node, await node.commanded(), name=name)
+
+    await node.control.execute(EndConferences(account_id=AccountId("MA" + "Z" * 18)))
+    untouched = len(node.parts.live.conferences)
+    await node.control.execute(EndConferences(account_id=node.account.id))
+    await node.settled()
+
+    assert untouched == 2
+    assert node.parts.live.conferences == {}
+    assert {e.call.end_source for e in node.seen(event.CallEnded)} == {EndSource.API}
+    assert len(node.seen(event.CallEnded)) == 2
+    await node.control.execute(EndConferences(account_id=node.account.id))
 
 
 async def test_who_joins_while_it_ends_is_not_left_in_it(node: World) -> None:

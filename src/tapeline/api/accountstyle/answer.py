@@ -5,7 +5,7 @@ What an element means is the dialect's table of readers; what they share is here
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from defusedxml.common import DefusedXmlException
@@ -24,6 +24,9 @@ _LINE = "\x00line"
 """A key that no XML attribute can have."""
 
 
+ChildT = TypeVar("ChildT")
+
+
 @dataclass(slots=True)
 class Reading:
     """One document being read; collects what was accepted without effect."""
@@ -37,6 +40,7 @@ class Node:
     def __init__(self, element: Element, reading: Reading) -> None:
         self.name = element.tag
         self.text = (element.text or "").strip()
+        self._inner, self._tail = element.text or "", element.tail or ""
         self.children = [Node(child, reading) for child in element]
         self.place = f"line {element.attrib.pop(_LINE, '?')}, <{element.tag}>"
         self._attributes = dict(element.attrib)
@@ -88,6 +92,38 @@ class Node:
             raise self.wrong(name, value, "an http or https URL")
         return value
 
+    def take_children(
+        self, readers: "Mapping[str, Callable[[Node], ChildT]]"
+    ) -> tuple[ChildT, ...]:
+        """Each of the elements inside, of which no other may be there."""
+        found = tuple(child.read(readers, inside=self.name) for child in self.children)
+        self.children = []
+        return found
+
+    def take_spoken(self) -> str:
+        """All text inside, without the marks of how it is to be spoken (SSML)."""
+        text = " ".join(self._spoken().split())
+        self.children = []
+        return text
+
+    def _spoken(self) -> str:
+        parts = [f" {child._spoken()} {child._tail}" for child in self.children]  # noqa: SLF001
+        return self._inner + "".join(parts)
+
+    def read(
+        self, readers: "Mapping[str, Callable[[Node], ChildT]]", *, inside: str | None = None
+    ) -> ChildT:
+        """By its name's reader. Raises AnswerInvalid when it has none."""
+        reader = readers.get(self.name)
+        if reader is None:
+            said = "there is no such element" if inside is None else _misplaced(inside)
+            raise AnswerInvalid(said, place=self.place)
+        found = reader(self)
+        if self.children:
+            raise AnswerInvalid(_misplaced(self.name), place=self.children[0].place)
+        self.leave()
+        return found
+
     def leave(self) -> None:
         """Whatever was not taken has no effect here."""
         self._reading.ignored.extend(f"{self.name}.{name}" for name in self._attributes)
@@ -107,18 +143,13 @@ def read_answer(document: bytes, readers: Readers) -> AnswerDocument:
     root = Node(parse_xml(document), reading)
     if root.name != "Response":
         raise AnswerInvalid("the document must begin with <Response>", place=root.place)
-    verbs: list[Verb] = []
-    for node in root.children:
-        reader = readers.get(node.name)
-        if reader is None:
-            raise AnswerInvalid("there is no such element", place=node.place)
-        verbs.append(reader(node))
-        if node.children:
-            child = node.children[0]
-            raise AnswerInvalid(f"it cannot stand inside <{node.name}>", place=child.place)
-        node.leave()
+    verbs = tuple(node.read(readers) for node in root.children)
     root.leave()
-    return AnswerDocument(verbs=tuple(verbs), ignored=tuple(reading.ignored))
+    return AnswerDocument(verbs=verbs, ignored=tuple(reading.ignored))
+
+
+def _misplaced(inside: str) -> str:
+    return f"it cannot stand inside <{inside}>"
 
 
 class _LineBuilder(TreeBuilder):

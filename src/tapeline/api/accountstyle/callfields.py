@@ -75,6 +75,20 @@ def hangup_source(call: Call, *, platform: str) -> str:
     return _SOURCES[call.end_source] if call.end_source else "Unknown"
 
 
+def read_hangup_source(word: str, *, platform: str) -> EndSource | None:
+    """`hangup_source` back; None for what is no source. Letter case does not matter."""
+    words = {text.lower(): source for source, text in _SOURCES.items()}
+    words[platform.lower()] = EndSource.SYSTEM
+    return words.get(word.strip().lower())
+
+
+def billed_seconds(call: Call) -> int:
+    """Begun seconds from the answer to the end; 0 for what was never answered or still runs."""
+    if call.answered_at_ms is None or call.ended_at_ms is None:
+        return 0
+    return max(-(-(call.ended_at_ms - call.answered_at_ms) // 1_000), 0)
+
+
 def webhook_number(number: str) -> str:
     """Webhooks have numbers without the leading plus."""
     return number.removeprefix("+")
@@ -114,8 +128,7 @@ def hangup_fields(call: Call, *, platform: str) -> dict[str, str]:
     """What a hangup webhook holds beside the standard parameters."""
     code = hangup_code(call)
     ended_ms = call.ended_at_ms if call.ended_at_ms is not None else call.created_at_ms
-    talk_ms = ended_ms - call.answered_at_ms if call.answered_at_ms is not None else 0
-    seconds = str(max(-(-talk_ms // 1_000), 0))
+    seconds = str(billed_seconds(call))
     return {
         "StartTime": utc_seconds(call.created_at_ms),
         "AnswerTime": "" if call.answered_at_ms is None else utc_seconds(call.answered_at_ms),

@@ -26,6 +26,7 @@ from tapeline.domain.command import (
     CreateConference,
     Done,
     EndConference,
+    EndConferences,
     JoinCall,
     LeaveCall,
     Members,
@@ -157,6 +158,13 @@ async def remove_participants(parts: Parts, command: RemoveParticipants) -> tupl
 async def end_by_command(parts: Parts, command: EndConference) -> Done:
     conference = await conference_of(parts, command.conference)
     await end_conference(parts, conference, ConferenceEnd.API, hangs_up=command.hang_up)
+    return Done()
+
+
+async def end_all_by_command(parts: Parts, command: EndConferences) -> Done:
+    for conference in tuple(parts.live.conferences.values()):
+        if conference.conference.account_id == command.account_id and not conference.is_closing:
+            await end_conference(parts, conference, ConferenceEnd.API, hangs_up=command.hang_up)
     return Done()
 
 

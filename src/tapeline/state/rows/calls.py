@@ -1,11 +1,12 @@
 """Rows of calls."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from tapeline.domain.call import Call, CallState, Direction, EndCause, EndSource
+from tapeline.domain.command import CallFilter
 from tapeline.domain.id import AccountId, ApplicationId, CallId, EpochMs, NodeId
 from tapeline.state.rows.base import Rows, Values, by_id, listing, update_by_id
 from tapeline.state.schema import calls
@@ -51,8 +52,41 @@ class CallRows(Rows):
             statement = statement.where(calls.c.application_id == application_id)
         return [_call(row) for row in self._all(statement)]
 
+    def page(
+        self, account_id: AccountId, wanted: CallFilter, *, limit: int, offset: int
+    ) -> tuple[Sequence[Call], int]:
+        """Newest first, and how many there are in all."""
+        matches = sa.and_(calls.c.account_id == account_id, *_conditions(wanted))
+        total = self._connection.execute(
+            sa.select(sa.func.count()).select_from(calls).where(matches)
+        ).scalar_one()
+        page = (
+            sa.select(calls).where(matches).order_by(calls.c.seq.desc()).limit(limit).offset(offset)
+        )
+        return [_call(row) for row in self._all(page)], total
+
     def open_of(self, node_id: NodeId) -> Sequence[Call]:
         return [_call(row) for row in self._all(_OPEN_OF, node_id=node_id)]
+
+
+def _conditions(wanted: CallFilter) -> Iterator[sa.ColumnElement[bool]]:
+    equal = {
+        calls.c.state: wanted.state,
+        calls.c.direction: wanted.direction,
+        calls.c.caller: wanted.caller,
+        calls.c.called: wanted.called,
+        calls.c.parent_id: wanted.parent_id,
+        calls.c.end_source: wanted.end_source,
+    }
+    yield from (column == value for column, value in equal.items() if value is not None)
+    if wanted.is_live is not None:
+        yield _IS_OPEN if wanted.is_live else sa.not_(_IS_OPEN)
+    if wanted.end_causes is not None:
+        yield calls.c.end_cause.in_([cause.value for cause in wanted.end_causes])
+    if wanted.ended_from_ms is not None:
+        yield calls.c.ended_at_ms >= wanted.ended_from_ms
+    if wanted.ended_to_ms is not None:
+        yield calls.c.ended_at_ms < wanted.ended_to_ms
 
 
 def _values(call: Call) -> Values:

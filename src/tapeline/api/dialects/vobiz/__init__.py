@@ -8,16 +8,16 @@ from tapeline.api.dialects.vobiz.answer import ROOM_DOCUMENT, parse_answer
 from tapeline.api.dialects.vobiz.callbacks import ask, render_event, seal
 from tapeline.api.dialects.vobiz.errors import render_error, render_unknown
 from tapeline.api.dialects.vobiz.routes import OPERATIONS
-from tapeline.api.dialects.vobiz.wire import NAME, SETTINGS, ErrorBody
+from tapeline.api.dialects.vobiz.wire import PROFILE, ErrorBody
 from tapeline.api.schema import json_schema
 
 _ERROR = json_schema(ErrorBody)
-_RECORD_PATH = "/api/v1/Account/{auth_id}/Conference/{conference}/Record/"
+_RECORD_PATH = PROFILE.prefix + "/Account/{auth_id}/Conference/{conference}/Record/"
 
 DIALECT = Dialect(
-    name=NAME,
-    title="Vobiz",
-    prefix="/api/v1",
+    name=PROFILE.name,
+    title=PROFILE.platform,
+    prefix=PROFILE.prefix,
     operations=OPERATIONS,
     credentials=partial(
         header_credentials,
@@ -44,7 +44,7 @@ DIALECT = Dialect(
         },
         link_field="url",
     ),
-    settings=SETTINGS,
+    settings=PROFILE.settings,
     security={
         "AuthID": {"type": "apiKey", "in": "header", "name": "X-Auth-ID"},
         "AuthToken": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},

@@ -1,14 +1,33 @@
 """Vobiz answer documents to verbs (contract §6)."""
 
+from functools import partial
+
 from tapeline.api.accountstyle.answer import Readers, read_answer
+from tapeline.api.accountstyle.dialverb import read_dial
+from tapeline.api.accountstyle.mediaverbs import (
+    ALL_KEYS,
+    read_get_digits,
+    read_get_input,
+    read_play,
+    read_record,
+    read_speak,
+)
 from tapeline.api.accountstyle.verbs import read_conference, read_hangup, read_redirect, read_wait
+from tapeline.api.dialects.vobiz.wire import PROFILE
 from tapeline.domain.verb import AnswerDocument
 
 READERS: Readers = {
     "Conference": read_conference,
-    "Wait": read_wait,
+    "Dial": partial(read_dial, header_prefix=PROFILE.header_prefix),
+    "Gather": read_get_input,
+    "GetDigits": read_get_digits,
+    "GetInput": read_get_input,
     "Hangup": read_hangup,
+    "Play": read_play,
+    "Record": partial(read_record, silence_s=60, finish_keys=ALL_KEYS, follows=False),
     "Redirect": read_redirect,
+    "Speak": read_speak,
+    "Wait": read_wait,
 }
 ROOM_DOCUMENT = "<Response><Conference>{{match}}</Conference></Response>"
 

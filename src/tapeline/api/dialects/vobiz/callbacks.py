@@ -2,19 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from tapeline.api.accountstyle.callfields import call_fields, hangup_fields, webhook_number
-from tapeline.api.accountstyle.outgoing import make_request, with_fresh_links
-from tapeline.api.accountstyle.retry import split_retry
-from tapeline.api.accountstyle.signature import (
-    make_nonce,
-    signature_headers,
-    v2_message,
-    v3_message,
-    v3_plain_message,
+from tapeline.api.accountstyle.callfields import call_fields, hangup_fields
+from tapeline.api.accountstyle.messages import make_message, nonce_of, signed_request
+from tapeline.api.accountstyle.outgoing import with_fresh_links
+from tapeline.api.accountstyle.signature import v3_message, v3_plain_message
+from tapeline.api.accountstyle.told import (
+    VERB,
+    beside,
+    finished_fields,
+    member_fields,
+    party_fields,
+    question_fields,
+    transcript_fields,
+    verb_recording_call,
+    verb_recording_fields,
 )
-from tapeline.api.dialect import CallMoment, chosen
-from tapeline.api.dialects.vobiz.wire import NAME, SETTINGS, V3_WITH_PARAMETERS
+from tapeline.api.dialect import CallMoment
+from tapeline.api.dialects.vobiz.wire import PROFILE, V3_WITH_PARAMETERS
 from tapeline.domain.account import Account
 from tapeline.domain.delivery import (
     CallbackMessage,
@@ -25,154 +31,163 @@ from tapeline.domain.delivery import (
 )
 from tapeline.domain.event import (
     CallEnded,
+    CallRinging,
     Event,
     ParticipantEvent,
     ParticipantJoined,
     ParticipantLeft,
     RecordingFinished,
+    RecordingStarted,
+    TranscriptFinished,
 )
 from tapeline.domain.id import EpochMs
-from tapeline.domain.recording import Recording, RecordingState
+from tapeline.domain.recording import Recording, TargetKind
 
-PLATFORM = "Vobiz"
-USER_AGENT = "Vobiz"
-HEADER_PREFIX = "X-VH-"
-_EVENTS = {"start": "StartApp", "redirect": "Redirect", "hangup": "Hangup", "action": "Conference"}
-# Facts of a moment in tapeline's words to the parameters' names.
-_EXTRA_NAMES = {
-    "conference_name": "ConferenceName",
-    "conference_id": "ConferenceUUID",
-    "member_id": "ConferenceMemberID",
-    "recording_id": "RecordingID",
-    "record_url": "RecordUrl",
-}
+MAIN = "MA"
+_LINKS = ("record_url", "recording_url", "RecordUrl", "RecordFile")
 
 
 def render_event(event: Event) -> CallbackMessage | None:
-    match event:
-        case RecordingFinished():
-            return _recording_finished(event)
-        case ParticipantJoined() | ParticipantLeft():
-            return _participant_moved(event)
-        case CallEnded():
-            return _call_ended(event)
-        case _:
-            return None
+    """None for what nobody is told of, or nobody asked to be told."""
+    render = _RENDERERS.get(type(event))
+    return None if render is None else render(event)
 
 
-def _message(  # noqa: PLR0913 - one place that knows how a message is made
-    account: Account,
-    *,
-    url: str,
-    method: str,
-    documented: Encoding,
-    fields: Mapping[str, object],
-    link_fields: tuple[str, ...] = (),
-    announces_finished: bool = False,
-    order_key: str | None = None,
-) -> CallbackMessage:
-    bare, retry = split_retry(url)
-    choice = chosen(account, NAME, SETTINGS, "callback_encoding")
-    encoding = documented if choice == "documented" else Encoding(choice)
-    return CallbackMessage(
-        url=bare,
-        method=method,
-        encoding=Encoding.QUERY if method == "GET" else encoding,
-        fields=fields,
-        link_fields=link_fields,
-        retry=retry,
-        announces_finished=announces_finished,
-        order_key=order_key,
-        extras={"v3": chosen(account, NAME, SETTINGS, "vobiz_v3")},
+def _message(account: Account, **parts: Any) -> CallbackMessage:
+    """`make_message`, and which V3 signature the account chose."""
+    return make_message(
+        PROFILE, account, extras={"v3": PROFILE.chosen(account, "vobiz_v3")}, **parts
     )
+
+
+def _recording_started(event: RecordingStarted) -> CallbackMessage | None:
+    """Told only of a conference that its document has recorded (contract §6)."""
+    starter = event.recording.starter
+    url = starter.callback_url
+    if starter.dialect != PROFILE.name or url is None or starter.extras.get(VERB) != "conference":
+        return None
+    return _message(
+        event.account,
+        url=url,
+        method=starter.callback_method,
+        fields=_conference_record_fields(event, is_over=False),
+        link_fields=_LINKS,
+        order_key=event.recording.id,
+    )
+
+
+def _conference_record_fields(
+    event: RecordingStarted | RecordingFinished, *, is_over: bool
+) -> dict[str, object]:
+    name = "ConferenceRecordStop" if is_over else "ConferenceRecord"
+    recording = event.recording
+    return {
+        **verb_recording_call(PROFILE, event.call, event=name),
+        "ConferenceAction": "record",
+        "ConferenceName": recording.conference_name or "",
+        "ConferenceUUID": recording.conference_id or "",
+        **verb_recording_fields(recording, event.link, is_over=is_over),
+    }
 
 
 def _recording_finished(event: RecordingFinished) -> CallbackMessage | None:
     recording = event.recording
     starter = recording.starter
-    if starter.dialect != NAME or starter.callback_url is None:
+    if starter.dialect != PROFILE.name or starter.callback_url is None:
         return None
+    documented = Encoding.FORM
+    match starter.extras.get(VERB):
+        case "record":
+            fields = {
+                **verb_recording_call(PROFILE, event.call, event="RecordStop"),
+                **verb_recording_fields(recording, event.link, is_over=True),
+            }
+        case "conference":
+            fields = _conference_record_fields(event, is_over=True)
+        case _:
+            fields = _request_fields(recording, event.link)
+            if recording.target is TargetKind.CONFERENCE:
+                documented = Encoding.JSON
     return _message(
         event.account,
         url=starter.callback_url,
         method=starter.callback_method,
-        documented=Encoding.JSON,
-        fields=_finished_fields(recording, event.link),
-        link_fields=("recording_url", "record_url"),
+        documented=documented,
+        fields=fields,
+        link_fields=_LINKS,
         announces_finished=True,
         order_key=recording.id,
     )
 
 
-def _finished_fields(recording: Recording, link: str) -> dict[str, object]:
-    """The union of what the documents name (contract §13.4, .5), and `recording_health`.
-
-    A recording that came to nothing has no link; `recording_health` is then `failed` or `absent`,
-    and `error` says why.
-    """
-    is_complete = recording.state is RecordingState.COMPLETED
-    link = link if is_complete else ""
-    duration_ms = recording.duration_ms
-    ended_ms = recording.ended_at_ms
-    fields: dict[str, object] = {
-        "conference_name": recording.conference_name or "",
-        "recording_id": recording.id,
-        "recording_url": link,
-        "record_url": link,
-        "recording_duration": (duration_ms + 500) // 1_000,
-        "recording_duration_ms": duration_ms,
-        "recording_start_ms": recording.started_at_ms,
-        "recording_end_ms": recording.started_at_ms + duration_ms if ended_ms is None else ended_ms,
-        "file_format": recording.format.value,
-        "api_id": recording.starter.request_id,
-        "recording_health": recording.health_words if is_complete else recording.state.value,
-    }
-    if not is_complete:
-        fields["error"] = recording.reason or recording.state.value
+def _request_fields(recording: Recording, link: str) -> dict[str, object]:
+    """A conference's has the link by both names, and its format (contract §13.4, .5)."""
+    fields = finished_fields(recording, link)
+    if recording.target is TargetKind.CONFERENCE:
+        fields["recording_url"] = fields["record_url"]
+        fields["file_format"] = recording.format.value
     return fields
+
+
+def _transcript_finished(event: TranscriptFinished) -> CallbackMessage | None:
+    recording = event.recording
+    wanted = recording.options.transcription
+    if recording.starter.dialect != PROFILE.name or wanted is None or wanted.callback_url is None:
+        return None
+    return _message(
+        event.account,
+        url=wanted.callback_url,
+        method=wanted.callback_method,
+        fields={**transcript_fields(event), **_transcript_ids(event)},
+        announces_finished=True,
+        order_key=recording.id,
+    )
+
+
+def _transcript_ids(event: TranscriptFinished) -> dict[str, object]:
+    """What `<Record>` names beside the request's fields (contract §5)."""
+    path = PROFILE.uri(event.account, "Transcription", event.recording.id)
+    return {
+        "transcription_id": event.transcript.id,
+        "transcription_url": beside(event.link, path),
+    }
 
 
 def _participant_moved(event: ParticipantEvent) -> CallbackMessage | None:
     """Leaving is told without the call's own fields (contract §6)."""
-    if event.call.dialect != NAME or event.callback_url is None:
+    if event.call.dialect != PROFILE.name or event.callback_url is None:
         return None
-    joined = isinstance(event, ParticipantJoined)
-    fields: dict[str, object] = {
-        "ConferenceAction": "enter" if joined else "exit",
-        "Event": "ConferenceEnter" if joined else "ConferenceExit",
-        "ConferenceName": event.conference.name,
-        "ConferenceUUID": event.conference.id,
-        "ConferenceMemberID": event.participant.member_id,
-        "CallUUID": event.call.id,
-    }
-    if joined:
-        fields["ConferenceFirstMember"] = "true" if event.is_first else "false"
-        fields["From"] = webhook_number(event.call.caller)
-        fields["To"] = webhook_number(event.call.called)
-        fields["Direction"] = event.call.direction.value
-        fields["CallStatus"] = "in-progress"
-    else:
-        fields["ConferenceLastMember"] = "true" if event.is_last else "false"
+    party = party_fields(event.call) if isinstance(event, ParticipantJoined) else {}
     return _message(
         event.account,
         url=event.callback_url,
         method=event.callback_method,
-        documented=Encoding.FORM,
-        fields=fields,
+        fields={**member_fields(event), **party},
+    )
+
+
+def _call_rings(event: CallRinging) -> CallbackMessage | None:
+    application = event.application
+    if event.call.dialect != PROFILE.name or application is None or application.ring_url is None:
+        return None
+    return _message(
+        event.account,
+        url=application.ring_url,
+        method=application.ring_method,
+        fields={**call_fields(event.call, event="Ring", header_prefix=PROFILE.header_prefix)},
     )
 
 
 def _call_ended(event: CallEnded) -> CallbackMessage | None:
     application = event.application
-    if event.call.dialect != NAME or application is None or application.hangup_url is None:
+    if event.call.dialect != PROFILE.name or application is None or application.hangup_url is None:
         return None
-    fields = call_fields(event.call, event="Hangup", header_prefix=HEADER_PREFIX)
+    fields = call_fields(event.call, event="Hangup", header_prefix=PROFILE.header_prefix)
     return _message(
         event.account,
         url=application.hangup_url,
         method=application.hangup_method,
-        documented=Encoding.FORM,
-        fields={**fields, **hangup_fields(event.call, platform=PLATFORM)},
+        fields={**fields, **hangup_fields(event.call, platform=PROFILE.platform)},
     )
 
 
@@ -190,23 +205,13 @@ def seal(
 def _signed(
     message: CallbackMessage, fields: Mapping[str, object], secrets: Secrets, *, unique: str
 ) -> OutgoingRequest:
-    """`unique` tells apart what would else be the same request."""
-    url, token = message.url, secrets.auth_token
-    nonce = make_nonce(token, unique, url, repr(sorted(fields.items())))
+    token = secrets.auth_token
+    nonce = nonce_of(message, fields, token, unique)
     if message.extras.get("v3") == V3_WITH_PARAMETERS:
-        third = v3_message(message.method, url, fields, nonce)
+        third = v3_message(message.method, message.url, fields, nonce)
     else:
-        third = v3_plain_message(url, nonce)
-    headers = signature_headers(
-        PLATFORM, "MA", token, nonce=nonce, v2=v2_message(url, nonce), v3=third
-    )
-    return make_request(
-        url,
-        method=message.method,
-        encoding=message.encoding,
-        fields=fields,
-        headers={"User-Agent": USER_AGENT, **headers},
-    )
+        third = v3_plain_message(message.url, nonce)
+    return signed_request(PROFILE, message, fields, token, main=MAIN, nonce=nonce, v3=third)
 
 
 def ask(
@@ -218,12 +223,18 @@ def ask(
     secrets: Secrets,
 ) -> tuple[OutgoingRequest, RetryPolicy]:
     """A question is a form whatever the account chose: only its answer is a document."""
-    fields: dict[str, object] = {
-        **call_fields(moment.call, event=_EVENTS[moment.event], header_prefix=HEADER_PREFIX)
-    }
-    for key, value in moment.extra.items():
-        if key in _EXTRA_NAMES:
-            fields[_EXTRA_NAMES[key]] = value
-    message = _message(account, url=url, method=method, documented=Encoding.FORM, fields=fields)
+    fields = question_fields(PROFILE, moment)
+    message = _message(account, url=url, method=method, fields=fields)
     form = replace(message, encoding=Encoding.QUERY if method == "GET" else Encoding.FORM)
     return _signed(form, fields, secrets, unique=f"{now_ms}/{moment.event}"), message.retry
+
+
+_RENDERERS: Mapping[type[Event], Callable[[Any], CallbackMessage | None]] = {
+    RecordingStarted: _recording_started,
+    RecordingFinished: _recording_finished,
+    TranscriptFinished: _transcript_finished,
+    ParticipantJoined: _participant_moved,
+    ParticipantLeft: _participant_moved,
+    CallRinging: _call_rings,
+    CallEnded: _call_ended,
+}

@@ -24,13 +24,17 @@ TABLE: dict[type[fault.TapelineError], Row] = {
     fault.ApplicationNotFound: Row(404, "application not found"),
     fault.CallNotFound: Row(404, "call not found"),
     fault.ConferenceNotFound: Row(404, "conference not found"),
+    fault.ParticipantNotFound: Row(404, "member not found"),
     fault.RecordingNotFound: Row(404, "recording not found"),
+    fault.TranscriptNotFound: Row(404, "transcription not found"),
     fault.Invalid: Row(400),
     # The room is there, a recording of it is not (contract §13.7).
     fault.NotRecording: Row(404, "recording not found"),
     fault.AlreadyRecording: Row(400, "conference is already being recorded"),
     fault.Conflict: Row(409),
     fault.CallHasEnded: Row(404, "call not found"),
+    # Only a call in progress can be recorded (contract §3).
+    fault.CallNotAnswered: Row(404, "call not found: it has not been answered"),
     fault.ConferenceHasEnded: Row(404, "conference not found"),
     fault.TooManyRecordings: Row(400),
     fault.TooLarge: Row(400),

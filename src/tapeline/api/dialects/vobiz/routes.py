@@ -1,90 +1,300 @@
 """The table of Vobiz operations."""
 
-from tapeline.api.dialect import Operation
+from functools import partial
+
+from tapeline.api.accountstyle import table
+from tapeline.api.accountstyle.resources import (
+    applications,
+    calllists,
+    calls,
+    conferences,
+    recordings,
+    starts,
+)
+from tapeline.api.accountstyle.resources.answers import MessageBody, write_message, write_nothing
+from tapeline.api.accountstyle.table import row
 from tapeline.api.dialects.vobiz import wire
-from tapeline.api.schema import json_schema
+from tapeline.api.dialects.vobiz.wire import PROFILE
 
-_ACCOUNT = "/Account/{auth_id}"
-_CONFERENCE = _ACCOUNT + "/Conference/{conference_name}/"
-_RECORDING = _ACCOUNT + "/Recording/{recording_id}/"
-_FORM = "application/x-www-form-urlencoded"
-_TEXT = {"type": "string"}
-_TIME_FILTERS = {f"add_time__{end}": _TEXT for end in ("gt", "gte", "lt", "lte")}
-_AGE_FILTERS = {
-    f"recording_storage_duration{end}": {"type": "integer", "minimum": 0}
-    for end in ("", "__gt", "__gte", "__lt", "__lte")
-}
+_DONE = (204,)
 
-
-OPERATIONS = (
-    Operation(
-        method="POST",
-        path=_CONFERENCE + "Record/",
-        name="start-conference-recording",
-        summary="Record everybody in a conference",
-        read=wire.read_start,
-        write=wire.write_started,
-        request_schema=json_schema(wire.StartRecordingBody),
-        request_types=("application/json", _FORM),
-        responses={200: json_schema(wire.StartedBody)},
+_CONFERENCES = (
+    row(
+        "POST",
+        table.CONFERENCE + "Record/",
+        "start-conference-recording",
+        "Record everybody in a conference",
+        read=wire.read_start_conference,
+        write=wire.write_conference_started,
+        body=wire.StartRecordingBody,
+        answers=(200, starts.StartedBody),
     ),
-    Operation(
-        method="DELETE",
-        path=_CONFERENCE + "Record/",
-        name="stop-conference-recording",
-        summary="Stop recording a conference",
-        read=wire.read_stop,
-        write=wire.write_nothing,
-        responses={204: {}},
+    row(
+        "DELETE",
+        table.CONFERENCE + "Record/",
+        "stop-conference-recording",
+        "Stop recording a conference",
+        read=wire.read_stop_conference,
+        write=write_nothing,
+        body=starts.StopRecordingBody,
+        answers=_DONE,
     ),
-    Operation(
-        method="GET",
-        path=_ACCOUNT + "/Conference/",
-        name="list-conferences",
-        summary="Names of the conferences that somebody is in",
-        read=wire.read_conferences,
-        write=wire.write_conferences,
-        responses={200: json_schema(wire.ConferencesBody)},
+    row(
+        "GET",
+        table.ACCOUNT + "/Conference/",
+        "list-conferences",
+        "Names of the conferences that somebody is in",
+        read=conferences.read_conferences,
+        write=conferences.write_conferences,
+        answers=(200, conferences.ConferencesBody),
     ),
-    Operation(
-        method="GET",
-        path=_CONFERENCE,
-        name="get-conference",
-        summary="A conference and its members",
-        read=wire.read_conference,
-        write=wire.write_conference,
-        responses={200: json_schema(wire.ConferenceBody)},
+    row(
+        "DELETE",
+        table.ACCOUNT + "/Conference/",
+        "end-conferences",
+        "Hang up everybody in every conference",
+        read=conferences.read_end_all,
+        write=write_nothing,
+        answers=_DONE,
     ),
-    Operation(
-        method="GET",
-        path=_ACCOUNT + "/Recording/",
-        name="list-recordings",
-        summary="Recordings, newest first",
-        read=wire.read_recordings,
-        write=wire.write_recordings,
-        query={
-            **json_schema(wire.ListRecordingsQuery)["properties"],
-            **_TIME_FILTERS,
-            **_AGE_FILTERS,
-        },
-        responses={200: json_schema(wire.RecordingsBody)},
+    row(
+        "GET",
+        table.CONFERENCE,
+        "get-conference",
+        "A conference and its members",
+        read=conferences.read_conference,
+        write=conferences.write_conference,
+        answers=(200, conferences.ConferenceBody),
     ),
-    Operation(
-        method="GET",
-        path=_RECORDING,
-        name="get-recording",
-        summary="One recording",
-        read=wire.read_recording,
-        write=wire.write_recording,
-        responses={200: json_schema(wire.OneRecordingBody)},
-    ),
-    Operation(
-        method="DELETE",
-        path=_RECORDING,
-        name="delete-recording",
-        summary="Delete a recording; one that runs is stopped first",
-        read=wire.read_delete,
-        write=wire.write_nothing,
-        responses={204: {}},
+    row(
+        "DELETE",
+        table.CONFERENCE,
+        "end-conference",
+        "Hang up everybody in a conference",
+        read=conferences.read_end,
+        write=write_nothing,
+        answers=_DONE,
     ),
 )
+
+_MEMBERS = (
+    row(
+        "DELETE",
+        table.MEMBER,
+        "hang-up-member",
+        "Hang up members' calls",
+        read=partial(conferences.read_remove, hang_up=True),
+        write=write_nothing,
+        answers=_DONE,
+    ),
+    row(
+        "POST",
+        table.MEMBER + "Kick/",
+        "kick-member",
+        "Take members out; their documents go on",
+        read=partial(conferences.read_remove, hang_up=False),
+        write=partial(wire.write_member_action, message="kicked"),
+        answers=(202, wire.MemberActionBody),
+    ),
+    row(
+        "POST",
+        table.MEMBER + "Mute/",
+        "mute-member",
+        "Members are heard no more",
+        read=partial(conferences.read_set, muted=True),
+        write=partial(wire.write_member_action, message="muted"),
+        answers=(202, wire.MemberActionBody),
+    ),
+    row(
+        "DELETE",
+        table.MEMBER + "Mute/",
+        "unmute-member",
+        "Members are heard again",
+        read=partial(conferences.read_set, muted=False),
+        write=write_nothing,
+        answers=_DONE,
+    ),
+    row(
+        "POST",
+        table.MEMBER + "Deaf/",
+        "deafen-member",
+        "Members hear no more",
+        read=partial(conferences.read_set, deaf=True),
+        write=partial(wire.write_member_action, message="deaf"),
+        answers=(202, wire.MemberActionBody),
+    ),
+    row(
+        "DELETE",
+        table.MEMBER + "Deaf/",
+        "undeafen-member",
+        "Members hear again",
+        read=partial(conferences.read_set, deaf=False),
+        write=write_nothing,
+        answers=_DONE,
+    ),
+)
+
+_CALLS = (
+    row(
+        "POST",
+        table.ACCOUNT + "/Call/",
+        "create-call",
+        "Call a SIP address",
+        read=partial(calls.read_create, PROFILE),
+        write=partial(calls.write_fired, message="Call fired"),
+        body=calls.CreateCallBody,
+        answers=(201, calls.FiredBody),
+    ),
+    row(
+        "GET",
+        table.ACCOUNT + "/Call/",
+        "list-calls",
+        "Live or queued calls' ids, or the records of ended ones, newest first",
+        read=partial(calllists.read_calls, PROFILE),
+        write=partial(calllists.write_calls, PROFILE),
+        query=calllists.list_query_schema(PROFILE),
+        answers=(200, calllists.CallIdsBody, calllists.DetailsBody),
+    ),
+    row(
+        "GET",
+        table.CALL,
+        "get-call",
+        "A live or queued call, or the record of one that has ended",
+        read=calls.read_call,
+        write=wire.write_call,
+        query={"status": {"type": "string", "enum": ["live", "queued"]}},
+        answers=(200, wire.LiveCallBody, calllists.OneDetailBody),
+    ),
+    row(
+        "POST",
+        table.CALL,
+        "transfer-call",
+        "Go on with another document",
+        read=calls.read_transfer,
+        write=partial(write_message, status=202, message="call transfered"),
+        body=calls.TransferBody,
+        answers=(202, MessageBody),
+    ),
+    row(
+        "DELETE",
+        table.CALL,
+        "hang-up-call",
+        "Hang up a call",
+        read=calls.read_hang_up,
+        write=write_nothing,
+        answers=_DONE,
+    ),
+    row(
+        "DELETE",
+        table.ACCOUNT + "/Request/{call_uuid}/",
+        "cancel-call",
+        "Give up a call that was asked for",
+        read=calls.read_hang_up,
+        write=write_nothing,
+        answers=_DONE,
+    ),
+    row(
+        "POST",
+        table.CALL + "Record/",
+        "start-call-recording",
+        "Record a call; several recordings may run at once",
+        read=wire.read_start_call,
+        write=wire.write_call_started,
+        body=wire.StartCallRecordingBody,
+        answers=(200, starts.StartedBody),
+    ),
+    row(
+        "DELETE",
+        table.CALL + "Record/",
+        "stop-call-recording",
+        "Stop recording a call: the recording that is named, or all",
+        read=wire.read_stop_call,
+        write=write_nothing,
+        body=starts.StopRecordingBody,
+        answers=_DONE,
+    ),
+)
+
+_RECORDINGS = (
+    row(
+        "GET",
+        table.ACCOUNT + "/Recording/",
+        "list-recordings",
+        "Recordings, newest first",
+        read=partial(recordings.read_recordings, PROFILE),
+        write=partial(recordings.write_recordings, PROFILE),
+        query=recordings.list_query_schema(PROFILE),
+        answers=(200, recordings.RecordingsBody),
+    ),
+    row(
+        "GET",
+        table.RECORDING,
+        "get-recording",
+        "One recording",
+        read=recordings.read_recording,
+        write=partial(recordings.write_recording, PROFILE),
+        answers=(200, recordings.OneRecordingBody),
+    ),
+    row(
+        "DELETE",
+        table.RECORDING,
+        "delete-recording",
+        "Delete a recording; one that runs is stopped first",
+        read=recordings.read_delete,
+        write=write_nothing,
+        answers=_DONE,
+    ),
+)
+
+_APPLICATIONS = (
+    row(
+        "POST",
+        table.ACCOUNT + "/Application/",
+        "create-application",
+        "Make an application",
+        read=partial(applications.read_create, PROFILE),
+        write=applications.write_created,
+        body=applications.ApplicationFields,
+        answers=(201, applications.ApplicationMadeBody),
+    ),
+    row(
+        "GET",
+        table.ACCOUNT + "/Application/",
+        "list-applications",
+        "Applications, newest first",
+        read=partial(applications.read_list, PROFILE),
+        write=partial(applications.write_list, PROFILE),
+        query=applications.list_query_schema(PROFILE),
+        answers=(200, applications.ApplicationsBody),
+    ),
+    row(
+        "GET",
+        table.APPLICATION,
+        "get-application",
+        "One application",
+        read=partial(applications.read_get, PROFILE),
+        write=partial(applications.write_one, PROFILE),
+        answers=(200, applications.OneApplicationBody),
+    ),
+    row(
+        "POST",
+        table.APPLICATION,
+        "update-application",
+        "Change an application",
+        read=partial(applications.read_update, PROFILE),
+        write=partial(write_message, status=202, message="changed"),
+        body=applications.ApplicationFields,
+        answers=(202, MessageBody),
+    ),
+    row(
+        "DELETE",
+        table.APPLICATION,
+        "delete-application",
+        "Delete an application",
+        read=partial(applications.read_delete, PROFILE),
+        write=write_nothing,
+        answers=_DONE,
+    ),
+)
+
+OPERATIONS = (*_CONFERENCES, *_MEMBERS, *_CALLS, *_RECORDINGS, *_APPLICATIONS)

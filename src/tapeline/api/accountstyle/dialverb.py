@@ -1,0 +1,69 @@
+"""The reader of `<Dial>` with its `<Number>` and `<User>`."""
+
+import re
+from functools import partial
+
+from tapeline.api.accountstyle.answer import Node
+from tapeline.api.accountstyle.sipheaders import read_sip_headers
+from tapeline.api.accountstyle.verbs import DAY_S, read_action
+from tapeline.domain.error import AnswerInvalid
+from tapeline.domain.verb import Dial, DialTarget
+
+RING_S = 120
+TALK_S = 14_400
+MAX_TARGETS = 20
+MAX_CALLER_NAME = 50
+_ADDRESS = re.compile(r"sip:[^\s<>\"]{1,256}", re.IGNORECASE)
+_KEYS = frozenset("0123456789*#wW@,ABCDabcd")
+
+
+def read_dial(node: Node, *, header_prefix: str) -> Dial:
+    """`header_prefix` is what the dialect's SIP headers begin with."""
+    headers = _headers(node, header_prefix)
+    targets = node.take_children(
+        {
+            "Number": partial(_target, header_prefix=header_prefix),
+            "User": partial(_target, header_prefix=header_prefix),
+        }
+    )
+    if not 0 < len(targets) <= MAX_TARGETS:
+        said = f"it needs from 1 to {MAX_TARGETS} of <Number> and <User>"
+        raise AnswerInvalid(said, place=node.place)
+    name = node.take("callerName") or ""
+    if len(name) > MAX_CALLER_NAME:
+        raise node.wrong("callerName", name, f"at most {MAX_CALLER_NAME} characters")
+    ring_s = node.take_number("timeout", low=1, high=DAY_S) or RING_S
+    talk_s = node.take_number("timeLimit", low=1, high=DAY_S) or TALK_S
+    return Dial(
+        targets=targets,
+        caller=node.take("callerId") or "",
+        caller_name=name,
+        ring_limit_ms=ring_s * 1_000,
+        time_limit_ms=talk_s * 1_000,
+        hang_up_on_star=node.take_flag("hangupOnStar", default=False),
+        headers=headers,
+        action=read_action(node, follows=True),
+        callback_url=node.take_url("callbackUrl"),
+        callback_method=node.take_method("callbackMethod"),
+    )
+
+
+def _target(node: Node, *, header_prefix: str) -> DialTarget:
+    uri = node.text
+    if node.name == "User" and "@" in uri and not uri.lower().startswith("sip:"):
+        uri = f"sip:{uri}"
+    if not _ADDRESS.fullmatch(uri):
+        expected = "sip:user@host; telephone numbers need a trunk"
+        raise node.wrong("the address", node.text, expected)
+    digits = node.take("sendDigits") or ""
+    if not set(digits) <= _KEYS:
+        raise node.wrong("sendDigits", digits, "of 0-9, *, #, w and W")
+    return DialTarget(uri=uri, headers=_headers(node, header_prefix), send_digits=digits)
+
+
+def _headers(node: Node, prefix: str) -> dict[str, str]:
+    given = node.take("sipHeaders") or ""
+    found = read_sip_headers(given, prefix)
+    if found is None:
+        raise node.wrong("sipHeaders", given, "key=value,key2=value2")
+    return found
