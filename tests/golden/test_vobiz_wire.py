@@ -24,6 +24,7 @@ JSON = {
     "callback-recording-absent",
     "callback-recording-degraded",
 }
+DONE = "https://cust.example/done?c=1"
 LIVE = (("status", "live"),)
 
 
@@ -78,40 +79,45 @@ def test_what_is_deleted_is_204_without_a_body(row: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "event", "url"),
     [
-        ("callback-conference-recording", finished(NAME), "https://cust.example/done?c=1"),
+        ("callback-conference-recording", finished(NAME), DONE),
         (
             "callback-call-recording",
             finished(NAME, **cases.CALL_TARGET),
-            "https://cust.example/done?c=1",
+            DONE,
         ),
         (
             "callback-recording-absent",
             finished(NAME, state=RecordingState.ABSENT, reason="nothing was heard", sample_count=0),
-            "https://cust.example/done?c=1",
+            DONE,
         ),
         (
             "callback-recording-degraded",
             finished(NAME, health=(HealthNote(flag=Health.DEGRADED, reason="late"),)),
-            "https://cust.example/done?c=1",
+            DONE,
         ),
         (
             "callback-record-verb",
             finished(NAME, "record", end_reason=RecordingEnd.SILENCE_LIMIT, **cases.CALL_TARGET),
-            "https://cust.example/done?c=1",
+            DONE,
         ),
         (
             "callback-conference-verb-start",
             cases.started(NAME, "conference"),
-            "https://cust.example/done?c=1",
+            DONE,
         ),
         (
             "callback-conference-verb-end",
             finished(NAME, "conference"),
-            "https://cust.example/done?c=1",
+            DONE,
         ),
         ("callback-transcript", cases.transcribed(NAME), "https://cust.example/words"),
         ("callback-enter", joined(NAME), "https://cust.example/room"),
         ("callback-exit", cases.left(NAME), "https://cust.example/room"),
+        ("told-answer", cases.told(NAME, "dial_answer", **cases.LEG), DONE),
+        ("told-connected", cases.told(NAME, "dial_connected", **cases.LEG), DONE),
+        ("told-hangup", cases.told(NAME, "dial_hangup", **cases.LEG, **cases.LEG_END), DONE),
+        ("told-digits", cases.told(NAME, "conference_digits", **cases.MATCHED), DONE),
+        ("told-record-action", cases.told(NAME, "action", **cases.RECORDED), DONE),
         ("callback-ring", cases.rings(NAME), "https://cust.example/ring"),
         ("callback-hangup", cases.ended(NAME), "https://cust.example/bye"),
     ],
@@ -171,6 +177,8 @@ def test_a_finished_recording_is_announced_until_it_is_heard() -> None:
         replace(cases.ended(NAME), application=None),
         replace(cases.rings(NAME), application=cases.application(NAME, ring_url=None)),
         cases.ended("other"),
+        cases.told("other", "dial_answer"),
+        cases.told(NAME, "weather"),
         replace(joined(NAME), callback_url=None),
     ],
 )
@@ -212,6 +220,15 @@ def test_get_callbacks_have_their_fields_in_the_query() -> None:
     assert query["recording_duration"] == "12"
 
 
+@pytest.mark.parametrize("facts", [{}, {"end_reason": ""}, {"dial_hangup_cause": ""}])
+def test_what_is_not_known_is_empty(facts: dict[str, str]) -> None:
+    asked = cases.moment("action", verb="record", **facts)
+
+    sent, _ = VOBIZ.answers.ask(URL, "POST", asked, things.account(), things.NOW_MS, cases.SECRETS)
+
+    assert cases.fields_of(sent)["Event"] == "Record"
+
+
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
@@ -229,6 +246,6 @@ def test_questions(name: str, asked: CallMoment) -> None:
         URL, "POST", asked, things.account(), things.NOW_MS, cases.SECRETS
     )
 
-    assert sent.url == "https://cust.example/done?c=1"
+    assert sent.url == DONE
     assert cases.fields_of(sent) == golden(VOBIZ, name)
     assert retry.waits_ms == (1_000, 2_000, 4_000)

@@ -24,6 +24,7 @@ from tapeline.domain.event import (
     CallRinging,
     ParticipantJoined,
     ParticipantLeft,
+    ProgramToldCall,
     RecordingFinished,
     RecordingStarted,
     TranscriptFinished,
@@ -210,6 +211,12 @@ def _moved(dialect: str) -> dict[str, Any]:
     )
 
 
+def told(dialect: str, topic: str, **extra: str) -> ProgramToldCall:
+    return ProgramToldCall(
+        **about(call=things.call(dialect=dialect), topic=topic, url=URL, method="POST", extra=extra)
+    )
+
+
 def rings(dialect: str) -> CallRinging:
     call = things.call(
         dialect=dialect,
@@ -255,9 +262,29 @@ DIALLED = {
     "verb": "dial",
     "dial_status": "completed",
     "dial_ring_status": "true",
-    "dial_hangup_cause": "NORMAL_CLEARING",
+    "dial_hangup_cause": "normal",
     "dial_aleg_id": CallId("call-1"),
     "dial_bleg_id": CallId("call-2"),
+}
+LEG = {
+    "dial_aleg_id": CallId("call-1"),
+    "dial_bleg_id": CallId("call-2"),
+    "dial_bleg_status": "answered",
+    "dial_bleg_from": "+15551230000",
+    "dial_bleg_to": "sip:b@h",
+    "dial_bleg_position": "1",
+}
+LEG_END = {
+    "dial_bleg_duration": "9",
+    "dial_bleg_bill_duration": "7",
+    "dial_hangup_cause": "normal",
+    "dial_hangup_source": "callee",
+}
+MATCHED = {
+    "conference_name": "MyConf",
+    "conference_id": "conf-1",
+    "member_id": "10",
+    "digits": "42",
 }
 KEYED = {"verb": "digits", "digits": "42"}
 

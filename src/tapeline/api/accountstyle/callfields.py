@@ -69,10 +69,14 @@ def hangup_code(call: Call) -> HangupCode:
 
 
 def hangup_source(call: Call, *, platform: str) -> str:
+    return source_word(call.end_source, platform=platform)
+
+
+def source_word(source: EndSource | None, *, platform: str) -> str:
     """`platform` is what the dialect calls the system itself."""
-    if call.end_source is EndSource.SYSTEM:
+    if source is EndSource.SYSTEM:
         return platform
-    return _SOURCES[call.end_source] if call.end_source else "Unknown"
+    return _SOURCES[source] if source else "Unknown"
 
 
 def read_hangup_source(word: str, *, platform: str) -> EndSource | None:

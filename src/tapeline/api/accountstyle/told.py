@@ -1,12 +1,12 @@
 """What the customer is told of an event or asked in a question, as parameters by name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit, urlunsplit
 
-from tapeline.api.accountstyle.callfields import call_fields, webhook_number
+from tapeline.api.accountstyle.callfields import HANGUP_CODES, call_fields, webhook_number
 from tapeline.api.accountstyle.profile import Profile
 from tapeline.api.dialect import CallMoment
-from tapeline.domain.call import Call
+from tapeline.domain.call import Call, EndCause
 from tapeline.domain.event import ParticipantEvent, ParticipantJoined, TranscriptFinished
 from tapeline.domain.recording import Recording, RecordingEnd, RecordingState, TargetKind
 from tapeline.domain.transcript import Transcript, TranscriptLimit, TranscriptState
@@ -65,12 +65,25 @@ _END_REASONS = {
 
 
 def renamed(facts: Mapping[str, str]) -> dict[str, object]:
-    """Facts by their parameters' names; what has none is left out."""
+    """Facts by their parameters' names, in the documents' words; what has no name is left out."""
     found: dict[str, object] = {}
     for key, value in facts.items():
-        text = _END_REASONS[RecordingEnd(value)] if key == "end_reason" else value
-        found.update(dict.fromkeys(_NAMES.get(key, ()), text))
+        found.update(dict.fromkeys(_NAMES.get(key, ()), _WORDS.get(key, str)(value)))
     return found
+
+
+def _end_reason(word: str) -> str:
+    return _END_REASONS[RecordingEnd(word)] if word else ""
+
+
+def _hangup_cause(word: str) -> str:
+    return HANGUP_CODES[EndCause(word)].cause if word else ""
+
+
+_WORDS: Mapping[str, Callable[[str], str]] = {
+    "end_reason": _end_reason,
+    "dial_hangup_cause": _hangup_cause,
+}
 
 
 def question_fields(profile: Profile, moment: CallMoment) -> dict[str, object]:

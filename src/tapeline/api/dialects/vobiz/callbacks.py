@@ -19,6 +19,7 @@ from tapeline.api.accountstyle.told import (
     verb_recording_call,
     verb_recording_fields,
 )
+from tapeline.api.accountstyle.toldcall import told_fields
 from tapeline.api.dialect import CallMoment
 from tapeline.api.dialects.vobiz.wire import PROFILE, V3_WITH_PARAMETERS
 from tapeline.domain.account import Account
@@ -36,6 +37,7 @@ from tapeline.domain.event import (
     ParticipantEvent,
     ParticipantJoined,
     ParticipantLeft,
+    ProgramToldCall,
     RecordingFinished,
     RecordingStarted,
     TranscriptFinished,
@@ -166,6 +168,19 @@ def _participant_moved(event: ParticipantEvent) -> CallbackMessage | None:
     )
 
 
+def _program_told(event: ProgramToldCall) -> CallbackMessage | None:
+    fields = told_fields(PROFILE, event) if event.call.dialect == PROFILE.name else None
+    if fields is None:
+        return None
+    return _message(
+        event.account,
+        url=event.url,
+        method=event.method,
+        fields=fields,
+        order_key=event.call.id,
+    )
+
+
 def _call_rings(event: CallRinging) -> CallbackMessage | None:
     application = event.application
     if event.call.dialect != PROFILE.name or application is None or application.ring_url is None:
@@ -235,6 +250,7 @@ _RENDERERS: Mapping[type[Event], Callable[[Any], CallbackMessage | None]] = {
     TranscriptFinished: _transcript_finished,
     ParticipantJoined: _participant_moved,
     ParticipantLeft: _participant_moved,
+    ProgramToldCall: _program_told,
     CallRinging: _call_rings,
     CallEnded: _call_ended,
 }
