@@ -3,5 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo test --manifest-path core/Cargo.toml --locked --quiet
-pytest -q -n 2 --dist loadgroup tests/unit tests/contract tests/fuzz
+pytest -q -n 2 --dist loadgroup tests/unit tests/contract tests/golden tests/fuzz
 pytest -q tests/sdk tests/e2e
