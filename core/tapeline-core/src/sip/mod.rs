@@ -16,6 +16,7 @@ mod guard;
 mod handle;
 mod rate;
 mod stack;
+mod tables;
 mod thread;
 mod transport;
 mod wire;

@@ -1,7 +1,6 @@
 //! What everything on the SIP thread shares: tables, endpoint, and the ways in.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -9,10 +8,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rsipstack::EndpointBuilder;
-use rsipstack::sip::{Header, HeadersExt, Method, Request, Response, SipMessage, StatusCode};
+use rsipstack::sip::{Header, HeadersExt, Method, Request, SipMessage, StatusCode};
 use rsipstack::transaction::TransactionReceiver;
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
-use rsipstack::transaction::key::{TransactionKey, TransactionRole};
+use rsipstack::transaction::key::TransactionKey;
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::Notify;
 
@@ -23,11 +22,12 @@ use crate::boundary::handle::{LegHandle, SlotAllocator};
 use crate::boundary::sink::EventSink;
 use crate::media::command::{MediaCommand, MediaHandle};
 use crate::sip::config::SipConfig;
-use crate::sip::dialog::{DialogKey, Incoming, Input, Invitation, LegRecord, Phase};
+use crate::sip::dialog::{Incoming, Input, LegRecord, Phase};
 use crate::sip::dialog::{allow, arrive, dial, refuse, retry_after};
 use crate::sip::gate::Gate;
 use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
+use crate::sip::tables::Tables;
 use crate::sip::transport::Listener;
 use crate::sip::wire::{self, Admission, TagMaker, stateless, tag};
 use crate::sys::undelivered::Undelivered;
@@ -48,13 +48,7 @@ pub(super) struct Stack {
     tags: TagMaker,
     random: RandomState,
     drawn: Cell<u64>,
-    legs: RefCell<HashMap<LegHandle, Rc<LegRecord>>>,
-    dialogs: RefCell<HashMap<DialogKey, Rc<LegRecord>>>,
-    /// INVITEs of ours that may still be answered.
-    invitations: RefCell<HashMap<TransactionKey, Rc<Invitation>>>,
-    merge_keys: RefCell<HashSet<(String, String, u32)>>,
-    /// Live dialogs and INVITEs of ours per Call-ID.
-    call_ids: RefCell<HashMap<String, u32>>,
+    pub tables: Tables,
     /// Legs the media thread could not be told to drop yet.
     unremoved: RefCell<Vec<LegHandle>>,
     pub has_unremoved: Notify,
@@ -132,11 +126,7 @@ impl Stack {
             tags: TagMaker::default(),
             random: RandomState::new(),
             drawn: Cell::new(0),
-            legs: RefCell::default(),
-            dialogs: RefCell::default(),
-            invitations: RefCell::default(),
-            merge_keys: RefCell::default(),
-            call_ids: RefCell::default(),
+            tables: Tables::default(),
             unremoved: RefCell::default(),
             has_unremoved: Notify::new(),
             closing: Cell::new(0),
@@ -165,13 +155,11 @@ impl Stack {
 
     /// No leg, no INVITE to cancel, and nothing of ours that waits for an answer.
     pub fn is_quiet(&self) -> bool {
-        self.legs.borrow().is_empty()
-            && self.closing.get() == 0
-            && !self.invitations.borrow().values().any(|invitation| invitation.is_leaving())
+        self.tables.leg_count() == 0 && self.closing.get() == 0 && !self.tables.is_any_leaving()
     }
 
     pub fn is_full(&self) -> bool {
-        self.legs.borrow().len() >= self.config.limits.dialogs
+        self.tables.leg_count() >= self.config.limits.dialogs
     }
 
     // ---- commands
@@ -192,8 +180,11 @@ impl Stack {
             | SipCommand::Reject { leg, .. }
             | SipCommand::HangUp { leg } => *leg,
         };
-        let record = self.legs.borrow().get(&leg).cloned();
-        match record.map(|record| record.mailbox.try_send(Input::Command(id, command))) {
+        match self
+            .tables
+            .leg(leg)
+            .map(|record| record.mailbox.try_send(Input::Command(id, command)))
+        {
             None => self.failed(id, "no such leg".into()),
             Some(Err(_)) => self.failed(id, "the leg is busy or has ended".into()),
             Some(Ok(())) => {}
@@ -203,8 +194,7 @@ impl Stack {
     /// Tells every leg to end.
     pub fn stop_legs(&self) {
         self.gate.borrow_mut().set_draining(true);
-        let records: Vec<_> = self.legs.borrow().values().cloned().collect();
-        for record in records {
+        for record in self.tables.legs() {
             if record.mailbox.try_send(Input::Stop).is_err() {
                 self.end(&record, EndedBy::Command, 503);
             }
@@ -213,8 +203,7 @@ impl Stack {
 
     /// Ends what is left without another word to the peers.
     pub fn drop_legs(&self, by: EndedBy) {
-        let records: Vec<_> = self.legs.borrow().values().cloned().collect();
-        for record in records {
+        for record in self.tables.legs() {
             self.end(&record, by, 500);
         }
     }
@@ -229,7 +218,7 @@ impl Stack {
     ) {
         Counters::add(&self.counters.sip_received, 1);
         let message = wire::trim(datagram);
-        let is_known = wire::call_id(message).is_some_and(|id| self.knows_call(id));
+        let is_known = wire::call_id(message).is_some_and(|id| self.tables.knows_call(id));
         if !is_known && !self.gate.borrow_mut().charge(source.ip(), Instant::now()) {
             return Counters::add(&self.counters.sip_rate_limited, 1);
         }
@@ -252,7 +241,7 @@ impl Stack {
                 }
                 listener.send(&reply, source);
             }
-            Admission::Response(response) => match self.invitation_of(&response) {
+            Admission::Response(response) => match self.tables.invitation_of(&response) {
                 Some(ours) => ours.on_response(self, listener, response, source).await,
                 None => {
                     let message = SipMessage::Response(response);
@@ -278,9 +267,8 @@ impl Stack {
 
     /// An ICMP error; it concerns an INVITE that nobody has answered, else it means nothing.
     pub fn on_undelivered(&self, lost: &Undelivered) {
-        let invitations: Vec<_> = self.invitations.borrow().values().cloned().collect();
-        for invitation in invitations.iter().filter(|_| lost.is_unreachable) {
-            invitation.on_undelivered(lost);
+        if lost.is_unreachable {
+            self.tables.invitations().iter().for_each(|ours| ours.on_undelivered(lost));
         }
     }
 
@@ -349,7 +337,7 @@ impl Stack {
                 _ => refuse(transaction, unknown, vec![]).await,
             };
         };
-        let Some(record) = self.dialog_of(request, local_tag) else {
+        let Some(record) = self.tables.dialog_of(request, local_tag) else {
             return refuse(transaction, unknown, vec![]).await;
         };
         let incoming = Incoming { transaction, source, listener: listener.clone() };
@@ -375,74 +363,6 @@ impl Stack {
         refuse(transaction, status, vec![allow(), accept]).await;
     }
 
-    fn dialog_of(&self, request: &Request, local_tag: String) -> Option<Rc<LegRecord>> {
-        let call_id = request.call_id_header().ok()?.value().to_owned();
-        let remote_tag = tag(request.from_header().ok()?.value())?.to_owned();
-        self.dialogs.borrow().get(&DialogKey { call_id, local_tag, remote_tag }).cloned()
-    }
-
-    // ---- tables
-
-    fn knows_call(&self, call_id: &str) -> bool {
-        self.call_ids.borrow().contains_key(call_id)
-    }
-
-    #[cfg(test)]
-    pub fn record(&self, leg: LegHandle) -> Option<Rc<LegRecord>> {
-        self.legs.borrow().get(&leg).cloned()
-    }
-
-    pub fn is_merged(&self, key: &(String, String, u32)) -> bool {
-        self.merge_keys.borrow().contains(key)
-    }
-
-    pub fn insert(&self, record: Rc<LegRecord>) {
-        let key = record.key.borrow().clone();
-        self.count_call(&key.call_id);
-        self.merge_keys.borrow_mut().extend(record.merge_key.clone());
-        self.dialogs.borrow_mut().insert(key, record.clone());
-        self.legs.borrow_mut().insert(record.leg, record);
-    }
-
-    /// A call of ours was answered by a peer of this tag.
-    pub fn name_peer(&self, record: &Rc<LegRecord>, remote_tag: String) {
-        let mut key = record.key.borrow_mut();
-        let mut dialogs = self.dialogs.borrow_mut();
-        dialogs.remove(&key);
-        key.remote_tag = remote_tag;
-        dialogs.insert(key.clone(), record.clone());
-    }
-
-    pub fn insert_invitation(&self, invitation: Rc<Invitation>) {
-        self.count_call(&invitation.call_id);
-        self.invitations.borrow_mut().insert(invitation.key.clone(), invitation);
-    }
-
-    pub fn remove_invitation(&self, invitation: &Invitation) {
-        if self.invitations.borrow_mut().remove(&invitation.key).is_some() {
-            self.forget_call(&invitation.call_id);
-        }
-    }
-
-    fn invitation_of(&self, response: &Response) -> Option<Rc<Invitation>> {
-        let key = TransactionKey::from_response(response, TransactionRole::Client).ok()?;
-        self.invitations.borrow().get(&key).cloned()
-    }
-
-    fn count_call(&self, call_id: &str) {
-        *self.call_ids.borrow_mut().entry(call_id.to_owned()).or_default() += 1;
-    }
-
-    fn forget_call(&self, call_id: &str) {
-        let mut call_ids = self.call_ids.borrow_mut();
-        if let Some(count) = call_ids.get_mut(call_id) {
-            *count -= 1;
-            if *count == 0 {
-                call_ids.remove(call_id);
-            }
-        }
-    }
-
     /// Takes a leg out of every table and reports it; once per leg.
     pub fn end(&self, record: &Rc<LegRecord>, by: EndedBy, sip_status: u16) {
         let leg = record.leg;
@@ -451,13 +371,7 @@ impl Stack {
             Phase::Answered => self.gate.borrow_mut().acknowledged(),
             Phase::Calling | Phase::Ringing | Phase::Confirmed => {}
         }
-        self.legs.borrow_mut().remove(&leg);
-        let key = record.key.borrow();
-        self.dialogs.borrow_mut().remove(&key);
-        if let Some(merge_key) = &record.merge_key {
-            self.merge_keys.borrow_mut().remove(merge_key);
-        }
-        self.forget_call(&key.call_id);
+        self.tables.remove(record);
         let invitation = record.invitation.take();
         if let Some(invitation) = invitation {
             invitation.leave();

@@ -332,13 +332,18 @@ mod tests {
             heard(&phone);
 
             for leg in [ringing, talking] {
-                let record = stack.record(leg).unwrap();
+                let record = stack.tables.leg(leg).unwrap();
                 assert!(record.mailbox.try_send(Input::Panic).is_ok());
+                stack.on_command(7, SipCommand::HangUp { leg });
                 settle().await;
-                let ended = events.drain(100).into_iter().any(|event| {
-                    matches!(event, Event::CallEnded { leg: l, by: EndedBy::Fault, .. } if l == leg)
+                let told = events.drain(100);
+                let ended = told.iter().any(|event| {
+                    matches!(event, Event::CallEnded { leg: l, by: EndedBy::Fault, .. } if *l == leg)
                 });
-                assert!(ended, "{leg:?}");
+                let is_failed = told.iter().any(|event| {
+                    matches!(event, Event::CommandFailed { command: 7, .. })
+                });
+                assert!(ended && is_failed, "{leg:?} {told:?}");
             }
 
             let lines = heard(&phone);
@@ -376,7 +381,7 @@ mod tests {
             stack.on_datagram(&listener, ringing.as_bytes(), me).await;
             settle().await;
 
-            let record = stack.record(leg).unwrap();
+            let record = stack.tables.leg(leg).unwrap();
             assert!(record.mailbox.try_send(Input::Panic).is_ok());
             settle().await;
 
@@ -385,6 +390,34 @@ mod tests {
             });
             assert!(ended && !stack.is_quiet());
             assert_eq!(heard(&phone), [format!("CANCEL {uri} SIP/2.0")]);
+            assert_eq!(stack.slots.in_use(), 0);
+        });
+    }
+
+    #[test]
+    fn a_call_can_be_hung_up_while_its_host_is_looked_up() {
+        let (stack, events, _media) = stack();
+        let runtime = runtime().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
+            let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
+            stack.listeners.borrow_mut().push(Rc::new(listener));
+            let call = Dial::new("sip:bob@localhost:9", "", "", vec![], Duration::from_secs(9));
+            let leg: LegHandle = stack.slots.allocate().unwrap();
+
+            stack.on_command(1, SipCommand::Dial { leg, call: Box::new(call.unwrap()) });
+            stack.on_command(2, SipCommand::HangUp { leg });
+            settle().await;
+
+            let told = events.drain(100);
+            let [
+                Event::CommandDone { command: 1 },
+                Event::CallEnded { by: EndedBy::Command, sip_status: 487, .. },
+                Event::CommandDone { command: 2 },
+            ] = told[..]
+            else {
+                panic!("{told:?}")
+            };
             assert_eq!(stack.slots.in_use(), 0);
         });
     }
@@ -404,7 +437,7 @@ mod tests {
             settle().await;
             while stack.media.send(MediaCommand::Stop).is_ok() {}
 
-            let record = stack.record(leg).unwrap();
+            let record = stack.tables.leg(leg).unwrap();
             stack.end(&record, EndedBy::Command, 200);
             assert_eq!(stack.slots.in_use(), 1);
             while media.pop().is_ok() {}

@@ -40,11 +40,15 @@ impl FarEnd {
         Some(Message::parse(&buffer[..length]))
     }
 
-    /// What waits already, on a socket that does not block.
+    /// What waits already, on a socket that does not block; answers to keep-alives are skipped.
     pub fn receive_now(&mut self) -> Option<Message> {
         let mut buffer = [0; 65_535];
-        let (length, _) = self.socket.recv_from(&mut buffer).ok()?;
-        Some(Message::parse(&buffer[..length]))
+        loop {
+            let (length, _) = self.socket.recv_from(&mut buffer).ok()?;
+            if &buffer[..length] != b"\r\n" {
+                return Some(Message::parse(&buffer[..length]));
+            }
+        }
     }
 
     /// The next request of that method; copies of the INVITE before it are skipped.

@@ -226,7 +226,7 @@ pub struct Message {
 impl Message {
     pub fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8(bytes.to_vec()).expect("not UTF-8");
-        let (head, body) = text.split_once("\r\n\r\n").expect("no empty line");
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
         let mut lines = head.split("\r\n");
         let start = lines.next().unwrap().to_owned();
         let headers = lines

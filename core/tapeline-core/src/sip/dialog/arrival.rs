@@ -7,12 +7,12 @@ use std::rc::Rc;
 use rsipstack::sip::{Header, HeadersExt, Request, StatusCode};
 use rsipstack::transaction::random_text;
 use rsipstack::transaction::transaction::Transaction;
-use tokio::sync::mpsc;
 
 use crate::boundary::counters::Counters;
 use crate::boundary::event::{CallArrived, Event};
 use crate::boundary::handle::LegHandle;
 use crate::sdp::{self, Agreed, RemoteDescription, SdpError};
+use crate::sip::dialog::inbox::Inbox;
 use crate::sip::dialog::leg::{Leg, run};
 use crate::sip::dialog::peer::{Peer, sequence};
 use crate::sip::dialog::record::{DialogKey, LegRecord, Phase};
@@ -21,8 +21,6 @@ use crate::sip::stack::Stack;
 use crate::sip::transport::Listener;
 use crate::sip::wire::{display_name, tag, uri_of, user_of};
 
-/// Commands and requests that wait for one leg; beyond it they are refused.
-pub(super) const MAILBOX: usize = 64;
 const MAX_EXTRA_HEADERS: usize = 32;
 /// Characters kept of a header value in an event.
 const MAX_VALUE: usize = 1_024;
@@ -47,7 +45,7 @@ pub(crate) async fn arrive(
     let Some(merge_key) = merge_key(&invite.original) else {
         return refuse(invite, StatusCode::BadRequest, vec![]).await;
     };
-    if stack.is_merged(&merge_key) {
+    if stack.tables.is_merged(&merge_key) {
         return refuse(invite, StatusCode::LoopDetected, vec![]).await;
     }
     let local_tag = random_text(16);
@@ -58,7 +56,7 @@ pub(crate) async fn arrive(
     let Some(leg) = stack.slots.allocate::<LegHandle>() else {
         return refuse(invite, StatusCode::ServiceUnavailable, vec![retry_after(5)]).await;
     };
-    let (mailbox, inputs) = mpsc::channel(MAILBOX);
+    let (mailbox, inbox) = Inbox::new(stack.clone());
     let (call_id, remote_tag, _) = merge_key.clone();
     let record = Rc::new(LegRecord {
         leg,
@@ -71,13 +69,13 @@ pub(crate) async fn arrive(
         invite: RefCell::new(Some(invite.original.clone())),
         invitation: RefCell::default(),
     });
-    stack.insert(record.clone());
+    stack.tables.insert(record.clone());
     if let Err(error) = invite.send_trying().await {
         log::debug!("100 Trying not sent: {error}");
     }
     Counters::add(&stack.counters.calls_arrived, 1);
     stack.events.send(Event::CallArrived(Box::new(arrived(leg, source, &invite.original))));
-    run(Leg::arrived(stack.clone(), record, inputs, invite, offered));
+    run(Leg::arrived(stack.clone(), record, inbox, invite, offered));
 }
 
 /// Reads the offer; an INVITE without one gets ours in the 200.

@@ -15,7 +15,6 @@ use std::rc::Rc;
 
 use rsipstack::transaction::random_text;
 use tokio::net::lookup_host;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::boundary::command::{CommandId, SipCommand};
@@ -24,7 +23,7 @@ use crate::boundary::dial::{Dial, DialHost};
 use crate::boundary::event::{EndedBy, Event};
 use crate::boundary::handle::LegHandle;
 use crate::sdp::LocalDescription;
-use crate::sip::dialog::arrival::MAILBOX;
+use crate::sip::dialog::inbox::Inbox;
 use crate::sip::dialog::invitation::{self, Progress};
 use crate::sip::dialog::leg::{Leg, Next};
 use crate::sip::dialog::peer::Peer;
@@ -43,7 +42,7 @@ const NO_COMMON_CODEC: u16 = 488;
 /// Makes a leg that calls, or fails the command and frees the leg's handle.
 pub(crate) fn dial(stack: &Rc<Stack>, command: CommandId, handle: LegHandle, call: &Dial) {
     let made = made(stack, handle);
-    let leg = match made {
+    let mut leg = match made {
         Ok(leg) => leg,
         Err(reason) => {
             stack.slots.release(handle.0);
@@ -52,8 +51,9 @@ pub(crate) fn dial(stack: &Rc<Stack>, command: CommandId, handle: LegHandle, cal
     };
     Counters::add(&stack.counters.calls_dialled, 1);
     let record = leg.record.clone();
-    stack.insert(record.clone());
-    spawn_leg(stack.clone(), record, leg.call(command, call.clone()));
+    stack.tables.insert(record.clone());
+    leg.inbox.open_with(command);
+    spawn_leg(stack.clone(), record, leg.call(call.clone()));
 }
 
 fn made(stack: &Rc<Stack>, handle: LegHandle) -> Result<Leg, String> {
@@ -66,7 +66,7 @@ fn made(stack: &Rc<Stack>, handle: LegHandle) -> Result<Leg, String> {
     let listener = stack.listeners.borrow().first().cloned().ok_or("no SIP address is bound")?;
     let sockets = stack.config.ports.bind_pair().map_err(|error| error.to_string())?;
     let call_id = random_text(24);
-    let (mailbox, inputs) = mpsc::channel(MAILBOX);
+    let (mailbox, inbox) = Inbox::new(stack.clone());
     let key = DialogKey {
         call_id: call_id.clone(),
         local_tag: random_text(16),
@@ -83,15 +83,14 @@ fn made(stack: &Rc<Stack>, handle: LegHandle) -> Result<Leg, String> {
         invite: RefCell::default(),
         invitation: RefCell::default(),
     });
-    let mut leg = Leg::new(stack.clone(), record, inputs);
+    let mut leg = Leg::new(stack.clone(), record, inbox);
     leg.sockets = Some(sockets);
     Ok(leg)
 }
 
 impl Leg {
     /// From the command to the end of the leg.
-    async fn call(mut self, command: CommandId, call: Dial) {
-        let mut command = Some(command);
+    async fn call(mut self, call: Dial) {
         let found = {
             let limit = self.stack.config.limits.lookup;
             let mut search = std::pin::pin!(timeout(limit, addresses(&call)));
@@ -99,9 +98,7 @@ impl Leg {
                 tokio::select! {
                     biased;
                     found = &mut search => break found.unwrap_or_default(),
-                    Some(input) = self.inputs.recv() => {
-                        // Its own command is answered before anything can end it.
-                        self.is_on_its_way(&mut command);
+                    Some(input) = self.inbox.receive() => {
                         if self.on_input(input).await == Next::Leave {
                             return;
                         }
@@ -110,7 +107,8 @@ impl Leg {
             }
         };
         let is_sent = self.invite(&call, &found);
-        self.is_on_its_way(&mut command);
+        // Before anything that ends the leg.
+        self.inbox.done();
         if !is_sent {
             log::info!("leg {:?} ends: no way to {:?}", self.record.leg, call.host);
             self.end(EndedBy::Unreachable, UNREACHABLE);
@@ -118,12 +116,6 @@ impl Leg {
         }
         self.deadline = Some(Instant::now() + call.ring_limit);
         self.live().await;
-    }
-
-    fn is_on_its_way(&self, command: &mut Option<CommandId>) {
-        if let Some(command) = command.take() {
-            self.stack.done(command);
-        }
     }
 
     /// Sends the INVITE to the first address that one of our sockets can send to.
@@ -191,16 +183,16 @@ impl Leg {
         Next::Stay
     }
 
-    pub(super) fn on_command_calling(&mut self, id: CommandId, command: &SipCommand) -> Next {
+    pub(super) fn on_command_calling(&mut self, command: &SipCommand) -> Next {
         match command {
             SipCommand::HangUp { .. } => {
                 let next = self.cancel();
-                self.stack.done(id);
+                self.inbox.done();
                 next
             }
             _ => {
                 let reason = "the leg is calling: only the far end can ring, answer or reject";
-                self.stack.failed(id, reason.into());
+                self.inbox.failed(reason);
                 Next::Stay
             }
         }

@@ -90,7 +90,7 @@ pub(super) fn send(
         changed: Notify::new(),
     });
     leg.invitation.replace(Some(invitation.clone()));
-    stack.insert_invitation(invitation.clone());
+    stack.tables.insert_invitation(invitation.clone());
     if !invitation.listener.can_send(&invitation.wire, destination)
         && invitation.decide(Heard::Lost) == Action::GiveUp
     {
@@ -102,7 +102,7 @@ pub(super) fn send(
             Counters::add(&stack.counters.caught_panics, 1);
             log::error!("a panic ended an INVITE of ours");
         }
-        stack.remove_invitation(&invitation);
+        stack.tables.remove_invitation(&invitation);
     });
     true
 }
@@ -199,7 +199,7 @@ impl Invitation {
         match leg {
             Some(leg) => {
                 leg.peer.replace(peer);
-                stack.name_peer(&leg, remote_tag);
+                stack.tables.name_peer(&leg, remote_tag);
                 self.tell(Progress::Answered(response.body));
             }
             None => send_bye(stack, &RefCell::new(peer)).await,

@@ -18,7 +18,6 @@ use std::rc::Rc;
 
 use rsipstack::sip::{Method, Request, SipMessage, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::boundary::command::{CommandId, SipCommand};
@@ -29,6 +28,7 @@ use crate::media::ports::PortPair;
 use crate::sdp::LocalDescription;
 use crate::sip::dialog::arrival::Offered;
 use crate::sip::dialog::bye::send_bye;
+use crate::sip::dialog::inbox::Inbox;
 use crate::sip::dialog::invitation::Progress;
 use crate::sip::dialog::record::{LegRecord, Phase};
 use crate::sip::dialog::response::{linger, refuse, retry_after, sdp_type, status_with};
@@ -64,7 +64,7 @@ pub(super) enum Next {
 pub(super) struct Leg {
     pub stack: Rc<Stack>,
     pub record: Rc<LegRecord>,
-    pub inputs: mpsc::Receiver<Input>,
+    pub inbox: Inbox,
     /// The INVITE or re-INVITE whose ACK is due.
     pub invite: Option<Transaction>,
     /// The 200 to `invite` carried our offer: the ACK must bring the answer.
@@ -91,27 +91,23 @@ impl Leg {
     pub(super) fn arrived(
         stack: Rc<Stack>,
         record: Rc<LegRecord>,
-        inputs: mpsc::Receiver<Input>,
+        inbox: Inbox,
         invite: Transaction,
         offered: Option<Offered>,
     ) -> Self {
         let deadline = Some(Instant::now() + stack.config.limits.ring_max);
-        let mut leg = Self::new(stack, record, inputs);
+        let mut leg = Self::new(stack, record, inbox);
         leg.invite = Some(invite);
         leg.offered = offered;
         leg.deadline = deadline;
         leg
     }
 
-    pub(super) fn new(
-        stack: Rc<Stack>,
-        record: Rc<LegRecord>,
-        inputs: mpsc::Receiver<Input>,
-    ) -> Self {
+    pub(super) fn new(stack: Rc<Stack>, record: Rc<LegRecord>, inbox: Inbox) -> Self {
         Self {
             stack,
             record,
-            inputs,
+            inbox,
             invite: None,
             answer_is_due: false,
             offered: None,
@@ -130,7 +126,7 @@ impl Leg {
             let next = tokio::select! {
                 biased;
                 message = drive(&mut self.invite) => self.on_invite_event(message).await,
-                Some(input) = self.inputs.recv() => self.on_input(input).await,
+                Some(input) = self.inbox.receive() => self.on_input(input).await,
                 () = wait_until(deadline) => self.on_deadline().await,
             };
             if next == Next::Leave {
@@ -141,7 +137,7 @@ impl Leg {
 
     pub(super) async fn on_input(&mut self, input: Input) -> Next {
         match input {
-            Input::Command(id, command) => self.on_command(id, command).await,
+            Input::Command(_, command) => self.on_command(command).await,
             Input::Request(incoming) => self.on_request(*incoming).await,
             Input::Progress(progress) => self.on_progress(progress).await,
             Input::Stop => self.on_stop().await,
@@ -179,43 +175,43 @@ impl Leg {
         }
     }
 
-    async fn on_command(&mut self, id: CommandId, command: SipCommand) -> Next {
+    async fn on_command(&mut self, command: SipCommand) -> Next {
         match (self.record.phase.get(), command) {
-            (Phase::Calling, command) => self.on_command_calling(id, &command),
+            (Phase::Calling, command) => self.on_command_calling(&command),
             (Phase::Ringing, SipCommand::Ring { .. }) => {
                 self.reply(StatusCode::Ringing, None).await;
-                self.stack.done(id);
+                self.inbox.done();
                 Next::Stay
             }
-            (Phase::Ringing, SipCommand::Answer { .. }) => self.answer(id).await,
+            (Phase::Ringing, SipCommand::Answer { .. }) => self.answer().await,
             (Phase::Ringing, SipCommand::Reject { status, reason, .. }) => {
                 if !(300..700).contains(&status) {
-                    self.stack.failed(id, format!("{status} is no status to reject a call with"));
+                    self.inbox.failed(format!("{status} is no status to reject a call with"));
                     return Next::Stay;
                 }
                 let next =
                     self.finish_ringing(status_with(status, &reason), EndedBy::Command).await;
-                self.stack.done(id);
+                self.inbox.done();
                 next
             }
             (Phase::Ringing, SipCommand::HangUp { .. }) => {
                 let status = StatusCode::TemporarilyUnavailable;
                 let next = self.finish_ringing(status, EndedBy::Command).await;
-                self.stack.done(id);
+                self.inbox.done();
                 next
             }
             (Phase::Answered, SipCommand::HangUp { .. }) => {
                 self.hangs_up_after_ack = true;
-                self.stack.done(id);
+                self.inbox.done();
                 Next::Stay
             }
             (Phase::Confirmed, SipCommand::HangUp { .. }) => {
                 let next = self.hang_up(EndedBy::Command, 200).await;
-                self.stack.done(id);
+                self.inbox.done();
                 next
             }
             (phase, _) => {
-                self.stack.failed(id, format!("the leg is {phase:?}").to_lowercase());
+                self.inbox.failed(format!("the leg is {phase:?}").to_lowercase());
                 Next::Stay
             }
         }
@@ -234,10 +230,10 @@ impl Leg {
 
     /// Binds sockets, gives them to the media thread, sends the 200: in that order, so that no
     /// packet comes before its leg.
-    async fn answer(&mut self, id: CommandId) -> Next {
+    async fn answer(&mut self) -> Next {
         let stack = self.stack.clone();
         if let Err((status, reason)) = self.prepare_audio() {
-            stack.failed(id, reason);
+            self.inbox.failed(reason);
             return self.finish_ringing(status.into(), EndedBy::Command).await;
         }
         let Some(local) = &mut self.local else { return Next::Stay };
@@ -254,7 +250,7 @@ impl Leg {
         stack.gate.borrow_mut().answered();
         Counters::add(&stack.counters.calls_answered, 1);
         stack.events.send(Event::CallAnswered { leg: self.record.leg });
-        stack.done(id);
+        self.inbox.done();
         Next::Stay
     }
 
@@ -298,27 +294,12 @@ impl Leg {
     }
 
     pub(super) fn end(&mut self, by: EndedBy, status: u16) -> Next {
-        self.inputs.close();
         self.stack.end(&self.record, by, status);
-        while let Ok(input) = self.inputs.try_recv() {
-            self.turn_away(input);
-        }
+        self.inbox.close();
         if let Some(invite) = self.invite.take() {
             linger(invite);
         }
         Next::Leave
-    }
-
-    /// What came too late.
-    fn turn_away(&self, input: Input) {
-        match input {
-            Input::Command(id, _) => self.stack.failed(id, "the leg has ended".into()),
-            Input::Request(incoming) => {
-                let status = StatusCode::CallTransactionDoesNotExist;
-                crate::sip::stack::spawn(refuse(incoming.transaction, status, vec![]));
-            }
-            _ => {}
-        }
     }
 
     /// A response to the initial INVITE.

@@ -12,6 +12,7 @@ mod bye;
 mod calling;
 mod client_invite;
 mod in_dialog;
+mod inbox;
 mod invitation;
 mod leg;
 mod peer;
