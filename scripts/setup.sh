@@ -69,6 +69,20 @@ set_up_uv() {
   PATH=$cache/uv/bin:$PATH
 }
 
+# A vendor's SDK for Node, at the version of the lock file, outside the checkout.
+set_up_node_sdk() {
+  local from=tests/sdk/node to=$cache/node
+  have node && have npm || return 0
+  cmp -s "$from/package-lock.json" "$to/package-lock.json" && [ -e "$to/installed" ] && return
+  say "installing the SDK for Node into $to"
+  rm -rf "$to"
+  mkdir -p "$to"
+  cp "$from"/package*.json "$to"
+  (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) \
+    || fail "npm could not install $from/package-lock.json"
+  touch "$to/installed"
+}
+
 missing=()
 need python3 python3
 need cc gcc
@@ -83,6 +97,11 @@ if [ "$purpose" = test ]; then
   need soxi sox
   need flite flite
   need curl curl
+  # Elsewhere the tests that need Node are skipped by name when it is not there.
+  if is_debian; then
+    need node nodejs
+    need npm npm
+  fi
 fi
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
 
@@ -94,3 +113,6 @@ uv sync --quiet --locked || {
   say "trying again without the recogniser and the voice"
   uv sync --quiet --locked --no-dev
 }
+if [ "$purpose" = test ]; then
+  set_up_node_sdk
+fi
