@@ -100,6 +100,8 @@ class Seat:
     callback_method: str = "POST"
     is_in_room: bool = False
     """The core has put the leg there."""
+    is_leaving: bool = False
+    """It is to leave, if it must as soon as it has come."""
     has_joined: bool = False
     """Its row says so."""
     left: asyncio.Event = field(default_factory=asyncio.Event)

@@ -278,6 +278,23 @@ async def test_a_call_that_leaves_is_parked_and_may_come_back(node: World) -> No
     assert guest.leg in node.engine.legs
 
 
+async def test_a_call_that_is_sent_out_while_it_joins_leaves(node: World) -> None:
+    creator = await node.commanded()
+    await create(node, creator)
+
+    for turns in range(12):
+        guest = await node.commanded()
+        joining = asyncio.ensure_future(join(node, guest))
+        await node.until(lambda call=guest: call.seat is not None)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await node.control.execute(LeaveCall(conference=ref(node), call_id=guest.call.id))
+        await joining
+
+        assert node.engine.legs[guest.leg].room is None
+        assert list(live(node).seats) == [creator.call.id]
+
+
 async def test_a_call_that_a_document_steers_is_steered_by_commands_once_they_take_it(
     node: World,
 ) -> None:

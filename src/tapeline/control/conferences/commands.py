@@ -147,11 +147,10 @@ async def _apply(parts: Parts, seats: list[Seat]) -> None:
 async def remove_participants(parts: Parts, command: RemoveParticipants) -> tuple[Participant, ...]:
     conference = await conference_of(parts, command.conference)
     seats = chosen(conference, command.members)
-    for seat in seats:
-        if command.hang_up:
-            await hang_up(parts, seat.live_call, HUNG_UP)
-        else:
-            await leave_conference(parts, seat)
+    if command.hang_up:
+        await asyncio.gather(*(hang_up(parts, seat.live_call, HUNG_UP) for seat in seats))
+    else:
+        await asyncio.gather(*(leave_conference(parts, seat) for seat in seats))
     return tuple(seat.participant for seat in seats)
 
 

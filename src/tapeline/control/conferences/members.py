@@ -5,6 +5,7 @@ the room in the core follows them. Whether a conference exists is decided under 
 account and name; once it `is_ending` nobody new gets a seat, and its name is free when it has gone.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -102,6 +103,7 @@ async def join_conference(parts: Parts, live_call: LiveCall, verb: JoinConferenc
 
 async def leave_conference(parts: Parts, seat: Seat) -> None:
     """The leg goes back to its private room; `seat.left` is set when the core has said so."""
+    seat.is_leaving = True
     try:
         await unbroken(parts.engine.leave(seat.live_call.leg))
     except EngineFailed as error:  # the call ended in this moment
@@ -152,8 +154,7 @@ async def end_conference(
     if not conference.is_ending:
         conference.is_ending, conference.end_reason = True, reason
     conference.hangs_up = conference.hangs_up or hangs_up
-    for seat in list(conference.seats.values()):
-        await _send_out(parts, seat)
+    await asyncio.gather(*(_send_out(parts, seat) for seat in conference.seats.values()))
 
 
 async def set_free(parts: Parts, live_call: LiveCall) -> None:
@@ -292,6 +293,8 @@ async def _enter(parts: Parts, seat: Seat) -> None:
     seat.is_in_room = True
     if conference.is_ending:
         await _send_out(parts, seat)
+    elif seat.is_leaving:
+        await leave_conference(parts, seat)
     elif hears(seat, seat.participant) != (muted, deaf):  # it was changed meanwhile
         await apply_seat(parts, seat)
 
