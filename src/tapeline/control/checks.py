@@ -49,12 +49,10 @@ def check_sip_uri(field: str, uri: str) -> None:
 
 
 def check_caller(field: str, caller: str) -> None:
-    """What goes into `From`: printable, without what would end the quoted name or the address."""
-    if len(caller) > _LONGEST_NAME or not caller.isprintable() or any(c in caller for c in '<>"\\'):
+    """What goes into `From`, where the core quotes it: nothing that could end a line."""
+    if len(caller) > _LONGEST_NAME or not caller.isprintable():
         raise Invalid(
-            field=field,
-            value=caller,
-            expected=f'at most {_LONGEST_NAME} printable characters without < > " or \\',
+            field=field, value=caller, expected=f"at most {_LONGEST_NAME} printable characters"
         )
 
 

@@ -179,7 +179,7 @@ async def test_a_call_that_is_taken_back_before_its_answer_was_canceled(node: Wo
         {"target": "sip:alice@phone.example:0"},
         {"caller": 'me"\r\nX-Evil: 1'},
         {"caller": "m" * 129},
-        {"caller_name": "a<b>"},
+        {"caller_name": "a\tb"},
         {"headers": {"From": "x"}},
         {"headers": {"X-a": "1\r\nX-b: 2"}},
     ],
