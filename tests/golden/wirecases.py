@@ -17,6 +17,7 @@ from tapeline.domain.command import (
     ParticipantView,
     RecordingPage,
     RecordingView,
+    TranscriptView,
 )
 from tapeline.domain.delivery import OutgoingRequest, Secrets
 from tapeline.domain.event import (
@@ -192,6 +193,11 @@ def transcribed(dialect: str, **changes: Any) -> TranscriptFinished:
     )
     transcript = replace(made, **changes)
     return TranscriptFinished(**about(recording=recording, link=LINK, transcript=transcript))
+
+
+def transcript_view() -> TranscriptView:
+    event = transcribed("plain")
+    return TranscriptView(transcript=event.transcript, recording=event.recording)
 
 
 def joined(dialect: str, **changes: Any) -> ParticipantJoined:

@@ -25,7 +25,9 @@ from tapeline import compat
 from tapeline.domain.command import SetAccount
 from tapeline.domain.id import AccountId
 from tapeline.testing import Answer, EndedBy, Received, Softphone, Tone
+from tapeline.testing.words import plain_words, say
 
+SENTENCE = "The delivery of seven yellow boxes will arrive on Monday afternoon."
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -441,3 +443,67 @@ async def test_wrong_credentials(site: Site, action: Any) -> None:
         pytest.raises(AuthenticationError),
     ):
         await blocking(action, client)
+
+
+# transcription
+
+
+async def test_what_was_said_comes_back(site: Site, client: Any) -> None:
+    clip = await asyncio.to_thread(say, SENTENCE, voice="rms")
+    call = await site.sit("plivo-words", caller="speaker")
+    started = await blocking(
+        client.conferences.record,
+        "plivo-words",
+        transcription_type="auto",
+        transcription_url=site.receiver.url("/plivo-words"),
+        transcription_method="GET",
+    )
+    call.play(clip)
+    await asyncio.sleep(len(clip.samples) / 8_000 + 0.5)
+    await blocking(client.conferences.record_stop, "plivo-words")
+    told = await site.receiver.wait_for("/plivo-words", timeout_s=60)
+    read = await blocking(client.transcriptions.get_transcription, started.recording_id)
+    deleted = await blocking(client.transcriptions.delete_transcription, started.recording_id)
+    await call.hang_up()
+
+    assert told.method == "POST"
+    assert is_signed(site, told)
+    fields = told.form()
+    assert set(fields) == {
+        "transcription_charge",
+        "transcription",
+        "duration",
+        "call_uuid",
+        "transcription_rate",
+        "recording_id",
+        "error",
+    }
+    assert (fields["recording_id"], fields["error"]) == (started.recording_id, "")
+    assert {"delivery", "yellow", "monday"} <= set(plain_words(fields["transcription"]))
+    assert (read.status, read.transcription) == ("success", fields["transcription"])
+    assert deleted.message == "request accepted"
+    with pytest.raises(ResourceNotFoundError, match="transcription not found"):
+        await blocking(client.transcriptions.get_transcription, started.recording_id)
+
+
+async def test_what_is_too_short_says_so_and_can_be_asked_for_later(
+    site: Site, client: Any
+) -> None:
+    call = await site.sit("plivo-short", caller="short")
+    url = site.receiver.url("/plivo-short-done")
+    started = await blocking(client.conferences.record, "plivo-short", callback_url=url)
+    await blocking(client.conferences.record_stop, "plivo-short")
+    await wait_for(site, "/plivo-short-done")
+
+    asked = await blocking(
+        client.transcriptions.create_transcription,
+        started.recording_id,
+        site.receiver.url("/plivo-short"),
+    )
+    told = await site.receiver.wait_for("/plivo-short", timeout_s=60)
+    read = await blocking(client.transcriptions.get_transcription, started.recording_id)
+    await call.hang_up()
+
+    assert asked.message == "transcription in progress"
+    assert told.form()["error"] == "Recording duration too short for transcription"
+    assert (read.status, read.transcription) == ("failed", "")

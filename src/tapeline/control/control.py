@@ -65,6 +65,8 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.DeleteRecordings: recordings.delete_recordings,
     commands.TranscribeRecording: transcripts.transcribe_recording,
     commands.GetTranscript: transcripts.get_transcript,
+    commands.ViewTranscript: transcripts.view_transcript,
+    commands.DeleteTranscript: transcripts.delete_transcript,
     commands.ListTranscripts: transcripts.list_transcripts,
     commands.ListDeliveries: deliveries.list_deliveries,
 }

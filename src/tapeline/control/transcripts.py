@@ -4,8 +4,17 @@ from dataclasses import replace
 
 from tapeline.control.parts import Parts
 from tapeline.control.recordings.kept import own_recording
-from tapeline.domain.command import GetTranscript, ListTranscripts, TranscribeRecording
+from tapeline.domain.command import (
+    DeleteTranscript,
+    Done,
+    GetTranscript,
+    ListTranscripts,
+    TranscribeRecording,
+    TranscriptView,
+    ViewTranscript,
+)
 from tapeline.domain.error import Conflict, TranscriptNotFound
+from tapeline.domain.id import AccountId, RecordingId, TranscriptId
 from tapeline.domain.port import Transaction
 from tapeline.domain.recording import TERMINAL_STATES, RecordingState
 from tapeline.domain.transcript import Transcript, TranscriptState
@@ -48,6 +57,33 @@ async def get_transcript(parts: Parts, command: GetTranscript) -> Transcript:
         return found
 
     return await parts.store.read(work)
+
+
+async def view_transcript(parts: Parts, command: ViewTranscript) -> TranscriptView:
+    return await parts.store.read(lambda tx: _view(tx, command.account_id, command.name))
+
+
+async def delete_transcript(parts: Parts, command: DeleteTranscript) -> Done:
+    def work(tx: Transaction) -> None:
+        found = _view(tx, command.account_id, command.name)
+        tx.transcripts.delete_of(found.recording.id)
+
+    await parts.store.write(work)
+    return Done()
+
+
+def _view(tx: Transaction, account_id: AccountId, name: str) -> TranscriptView:
+    found = tx.transcripts.of_recording(RecordingId(name))
+    found = found or tx.transcripts.get(TranscriptId(name))
+    recording = None if found is None else tx.recordings.get(found.recording_id)
+    if (
+        found is None
+        or recording is None
+        or recording.state is RecordingState.DELETED
+        or found.account_id != account_id
+    ):
+        raise TranscriptNotFound(name)
+    return TranscriptView(transcript=found, recording=recording)
 
 
 async def list_transcripts(parts: Parts, command: ListTranscripts) -> tuple[Transcript, ...]:

@@ -655,11 +655,27 @@ class GetTranscript(Command[Transcript]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteTranscript(Command[Done]):
-    """The recording's transcripts, all of them. Raises TranscriptNotFound."""
+class TranscriptView:
+    transcript: Transcript
+    recording: Recording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewTranscript(Command[TranscriptView]):
+    """`name` is a recording's id, or a transcript's. Raises TranscriptNotFound."""
 
     account_id: AccountId
-    recording_id: RecordingId
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteTranscript(Command[Done]):
+    """All of the recording's, of which `name` is the id, or a transcript's; one that is being made
+    comes to nothing. Raises TranscriptNotFound.
+    """
+
+    account_id: AccountId
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

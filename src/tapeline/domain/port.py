@@ -232,6 +232,9 @@ class RecordingRows(Protocol):
 class TranscriptRows(Protocol):
     def add(self, transcript: Transcript) -> None: ...
     def update(self, transcript: Transcript) -> None: ...
+    def delete_of(self, recording_id: RecordingId) -> None:
+        """All of the recording's."""
+
     def get(self, transcript_id: TranscriptId) -> Transcript | None: ...
     def of_recording(self, recording_id: RecordingId) -> Transcript | None:
         """The newest."""

@@ -15,6 +15,7 @@ from tapeline.domain.error import (
     NotRecording,
     ParticipantNotFound,
     RecordingNotFound,
+    TranscriptNotFound,
 )
 from tapeline.domain.id import AccountId, ApplicationId, CallId, EpochMs, RecordingId
 from tapeline.domain.recording import Recording, RecordingState, TargetKind
@@ -52,6 +53,9 @@ class MemoryCalls:
             commands.RemoveParticipants: self._members,
             commands.EndConference: self._end,
             commands.EndConferences: self._end_all,
+            commands.TranscribeRecording: self._transcribe,
+            commands.ViewTranscript: self._no_transcript,
+            commands.DeleteTranscript: self._no_transcript,
             commands.CreateApplication: self._create_application,
             commands.ListApplications: self._applications,
             commands.GetApplication: self._application,
@@ -165,6 +169,13 @@ class MemoryCalls:
         for key in [each for each in self._rooms.rooms if each[0] == command.account_id]:
             del self._rooms.rooms[key]
         return commands.Done()
+
+    def _transcribe(self, command: commands.TranscribeRecording) -> None:
+        if command.recording_id not in self._rooms.recordings:
+            raise RecordingNotFound(command.recording_id)
+
+    def _no_transcript(self, command: Any) -> None:
+        raise TranscriptNotFound(command.name)
 
     def _create_application(self, command: commands.CreateApplication) -> Application:
         made = Application(

@@ -470,6 +470,31 @@ async def test_what_is_no_active_call_of_the_account(
     assert (answer.status, answer.json["error"]) == (404, "call not found")
 
 
+# transcripts
+
+
+@BOTH
+async def test_a_recording_is_transcribed_later(control: MemoryControl, dialect: str) -> None:
+    started = await send(control, dialect, "POST", "Call/call-1/Record/")
+    path = f"Transcription/{started.json['recording_id']}/"
+    body = {"transcription_callback_url": "https://h/t", "recording_id": "x"}
+
+    asked = await send(control, dialect, "POST", path, body)
+    unknown = await send(control, dialect, "POST", "Transcription/none/", {})
+    wrong = await send(control, dialect, "GET", path + "?type=song")
+    none = await send(control, dialect, "GET", path + "?type=raw&transcription_id=x")
+    gone = await send(control, dialect, "DELETE", path)
+
+    command = control.seen[1]
+    assert isinstance(command, commands.TranscribeRecording)
+    assert command.recording_id == started.json["recording_id"]
+    assert command.request == TranscriptionRequest(callback_url="https://h/t")
+    assert (asked.status, asked.json["message"]) == (201, "transcription in progress")
+    assert (unknown.status, unknown.json["error"]) == (404, "recording not found")
+    assert (wrong.status, none.status, gone.status) == (400, 404, 404)
+    assert none.json["error"] == "transcription not found"
+
+
 # applications
 
 

@@ -7,11 +7,13 @@ from tapeline.domain.command import (
     ConferenceRef,
     CreateAccount,
     DeleteRecording,
+    DeleteTranscript,
     GetTranscript,
     ListTranscripts,
     StartConferenceRecording,
     StopConferenceRecording,
     TranscribeRecording,
+    ViewTranscript,
 )
 from tapeline.domain.error import Conflict, NotFound, RecordingNotFound, TranscriptNotFound
 from tapeline.domain.event import RecordingFinished
@@ -54,6 +56,40 @@ async def test_a_finished_recording_can_be_transcribed_and_keeps_who_is_told(nod
     assert (made.state, made.rate, made.created_at_ms) == (TranscriptState.PENDING, 0.25, NOW_MS)
     assert made.duration_ms == recording.duration_ms
     assert await node.store.read(lambda tx: tx.transcripts.pending(9)) == [made]
+
+
+@pytest.mark.parametrize("by_recording", [True, False])
+async def test_a_transcript_is_seen_and_deleted_by_either_id(
+    node: World, *, by_recording: bool
+) -> None:
+    recording_id = await recorded(node)
+    made = await transcribed(node, recording_id)
+    name = recording_id if by_recording else made.id
+    its = {"account_id": node.account.id, "name": name}
+
+    view = await node.control.execute(ViewTranscript(**its))
+    with pytest.raises(TranscriptNotFound):
+        await node.control.execute(
+            DeleteTranscript(account_id=AccountId("MA" + "Z" * 18), name=name)
+        )
+    await node.control.execute(DeleteTranscript(**its))
+
+    assert (view.transcript, view.recording.id) == (made, recording_id)
+    for command in (ViewTranscript(**its), DeleteTranscript(**its)):
+        with pytest.raises(TranscriptNotFound):
+            await node.control.execute(command)
+    assert await node.store.read(lambda tx: tx.transcripts.pending(9)) == []
+
+
+async def test_a_deleted_recordings_transcript_is_not_seen(node: World) -> None:
+    recording_id = await recorded(node)
+    await transcribed(node, recording_id)
+    its = {"account_id": node.account.id}
+
+    await node.control.execute(DeleteRecording(recording_id=recording_id, **its))
+
+    with pytest.raises(TranscriptNotFound):
+        await node.control.execute(ViewTranscript(name=recording_id, **its))
 
 
 async def test_asking_twice_is_once_until_it_failed(node: World) -> None:

@@ -16,6 +16,7 @@ CALL = ACCOUNT + "/Call/{call_uuid}/"
 CONFERENCE = ACCOUNT + "/Conference/{conference_name}/"
 MEMBER = CONFERENCE + "Member/{member_id}/"
 RECORDING = ACCOUNT + "/Recording/{recording_id}/"
+TRANSCRIPTION = ACCOUNT + "/Transcription/{recording_id}/"
 APPLICATION = ACCOUNT + "/Application/{app_id}/"
 
 Read = Callable[[WireRequest, Account], Command[Any]]

@@ -34,6 +34,12 @@ class TranscriptRows(Rows):
     def update(self, transcript: Transcript) -> None:
         self._update(_UPDATE, transcript.id, _values(transcript))
 
+    def delete_of(self, recording_id: RecordingId) -> None:
+        """All of the recording's."""
+        self._connection.execute(
+            transcripts.delete().where(transcripts.c.recording_id == recording_id)
+        )
+
     def get(self, transcript_id: TranscriptId) -> Transcript | None:
         row = self._one(_BY_ID, key=transcript_id)
         return None if row is None else _transcript(row)

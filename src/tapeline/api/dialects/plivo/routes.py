@@ -10,11 +10,13 @@ from tapeline.api.accountstyle.resources import (
     conferences,
     recordings,
     starts,
+    transcripts,
 )
 from tapeline.api.accountstyle.resources.answers import MessageBody, write_message, write_nothing
 from tapeline.api.accountstyle.table import row
 from tapeline.api.dialects.plivo import wire
 from tapeline.api.dialects.plivo.wire import PROFILE
+from tapeline.api.schema import json_schema
 
 _DONE = (204,)
 
@@ -246,6 +248,38 @@ _RECORDINGS = (
     ),
 )
 
+_TRANSCRIPTIONS = (
+    row(
+        "POST",
+        table.TRANSCRIPTION,
+        "transcribe-recording",
+        "Transcribe a finished recording",
+        read=transcripts.read_transcribe,
+        write=partial(write_message, status=201, message="transcription in progress"),
+        body=transcripts.TranscribeBody,
+        answers=(201, MessageBody),
+    ),
+    row(
+        "GET",
+        table.TRANSCRIPTION,
+        "get-transcription",
+        "A recording's transcript",
+        read=transcripts.read_get,
+        write=transcripts.write_transcript,
+        query=json_schema(transcripts.TranscriptQuery)["properties"],
+        answers=(200, transcripts.TranscriptBody),
+    ),
+    row(
+        "DELETE",
+        table.TRANSCRIPTION,
+        "delete-transcription",
+        "Delete a recording's transcripts",
+        read=transcripts.read_delete,
+        write=partial(write_message, status=202, message="request accepted"),
+        answers=(202, MessageBody),
+    ),
+)
+
 _APPLICATIONS = (
     row(
         "POST",
@@ -297,4 +331,4 @@ _APPLICATIONS = (
     ),
 )
 
-OPERATIONS = (*_CONFERENCES, *_MEMBERS, *_CALLS, *_RECORDINGS, *_APPLICATIONS)
+OPERATIONS = (*_CONFERENCES, *_MEMBERS, *_CALLS, *_RECORDINGS, *_TRANSCRIPTIONS, *_APPLICATIONS)
