@@ -15,6 +15,7 @@ from tapeline.control.calls import pages as call_pages
 from tapeline.control.conferences import commands as conference_commands
 from tapeline.control.conferences import views as conference_views
 from tapeline.control.live import unbroken
+from tapeline.control.lookup import once_of
 from tapeline.control.once import OnceKeeper
 from tapeline.control.parts import Parts
 from tapeline.domain import command as commands
@@ -93,7 +94,8 @@ class Control:
         async def work() -> Any:
             return await use_case(self.parts, command)
 
-        run = work() if command.once is None else self._once.run(command.once, work)
+        once = await once_of(self.parts, command)
+        run = work() if once is None else self._once.run(once, work)
         return cast("OutcomeT", await unbroken(run))
 
     async def authenticate(self, credentials: Credentials) -> Account:

@@ -1,8 +1,11 @@
 """Which live thing a request means; another account's things are not found."""
 
+from dataclasses import replace
+from typing import Any
+
 from tapeline.control.live import LiveCall, LiveConference
 from tapeline.control.parts import Parts
-from tapeline.domain.command import ConferenceRef
+from tapeline.domain.command import Command, ConferenceRef, Once
 from tapeline.domain.conference import Conference
 from tapeline.domain.error import (
     CallHasEnded,
@@ -56,6 +59,20 @@ def _open(live: LiveConference) -> LiveConference:
     if live.is_closing:
         raise ConferenceHasEnded(live.conference.name)
     return live
+
+
+async def once_of(parts: Parts, command: Command[Any]) -> Once | None:
+    """The command's key in the scope of the very conference that is meant: the next one of its
+    name is another thing, and its id and its name are the same.
+    """
+    once, ref = command.once, getattr(command, "conference", None)
+    if once is None or not isinstance(ref, ConferenceRef) or once.scope != ref.name:
+        return once
+    try:
+        row = await parts.store.read(lambda tx: conference_row_of(tx, ref, even_ended=True))
+    except ConferenceNotFound:
+        return once
+    return replace(once, scope=row.id)
 
 
 async def call_of(parts: Parts, account_id: AccountId, call_id: CallId) -> LiveCall:

@@ -45,7 +45,7 @@ class Once:
 
     account_id: AccountId
     scope: str
-    """The thing it is asked of: a call's or a conference's id or name."""
+    """The thing it is asked of: a call's id, or the id or name in the command's `conference`."""
     key: str
 
 

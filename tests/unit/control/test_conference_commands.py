@@ -278,21 +278,30 @@ async def test_a_call_that_leaves_is_parked_and_may_come_back(node: World) -> No
     assert guest.leg in node.engine.legs
 
 
-async def test_a_call_that_is_sent_out_while_it_joins_leaves(node: World) -> None:
-    creator = await node.commanded()
+async def test_a_call_that_is_sent_out_while_it_joins_leaves(
+    node: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    creator, guest = await node.commanded(), await node.commanded()
     await create(node, creator)
+    may_join, join_in_core = asyncio.Event(), node.engine.join
 
-    for turns in range(12):
-        guest = await node.commanded()
-        joining = asyncio.ensure_future(join(node, guest))
-        await node.until(lambda call=guest: call.seat is not None)
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        await node.control.execute(LeaveCall(conference=ref(node), call_id=guest.call.id))
-        await joining
+    async def late_join(*args: Any, **kwargs: Any) -> None:
+        await may_join.wait()
+        await join_in_core(*args, **kwargs)
 
-        assert node.engine.legs[guest.leg].room is None
-        assert list(live(node).seats) == [creator.call.id]
+    monkeypatch.setattr(node.engine, "join", late_join)
+    joining = asyncio.ensure_future(join(node, guest))
+    await node.until(lambda: guest.seat is not None)
+    leaving = asyncio.ensure_future(
+        node.control.execute(LeaveCall(conference=ref(node), call_id=guest.call.id))
+    )
+    await node.until(lambda: "leave" in node.engine.names())
+    may_join.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(joining, leaving)
+
+    assert node.engine.legs[guest.leg].room is None
+    assert list(live(node).seats) == [creator.call.id]
 
 
 async def test_a_call_that_a_document_steers_is_steered_by_commands_once_they_take_it(

@@ -4,9 +4,17 @@ import pytest
 from tests.unit.control.support import COMMANDED, FakeClock, World
 
 from tapeline.control.once import LEAST_MS, MOST_MS, OnceKeeper
-from tapeline.domain.command import CreateApplication, ListApplications, Once
+from tapeline.domain import event
+from tapeline.domain.command import (
+    ConferenceRef,
+    CreateApplication,
+    ListApplications,
+    Once,
+    StartConferenceRecording,
+)
 from tapeline.domain.error import Invalid
 from tapeline.domain.id import AccountId, EpochMs
+from tapeline.domain.recording import Starter
 
 ACCOUNT = AccountId("MA" + "A" * 18)
 
@@ -143,3 +151,33 @@ async def test_a_command_that_failed_may_be_sent_again_with_its_key(node: World)
     made = await node.control.execute(command("http://customer.example/"))
 
     assert made.answer_url == "http://customer.example/"
+
+
+async def test_a_conference_is_one_thing_by_its_id_and_name_and_the_next_is_another(
+    node: World,
+) -> None:
+    await node.room_application()
+
+    async def record(name: str) -> str:
+        view = await node.control.execute(
+            StartConferenceRecording(
+                conference=ConferenceRef(account_id=node.account.id, name=name, may_be_id=True),
+                starter=Starter(dialect=COMMANDED, request_id="r"),
+                allows_parallel=True,
+                once=Once(account_id=node.account.id, scope=name, key="1"),
+            )
+        )
+        return view.recording.id
+
+    leg = await node.join("MyConf")
+    (first,) = node.parts.live.conferences.values()
+    recordings = [await record("MyConf"), await record(first.conference.id)]
+    node.engine.hang_up_from_outside(leg)
+    await node.happened(event.ConferenceEnded)
+    await node.settled()
+    recordings.append(await record("MyConf"))
+    await node.join("MyConf")
+    another = await record("MyConf")
+
+    assert len(set(recordings)) == 1
+    assert another not in recordings
