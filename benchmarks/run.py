@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FIGURES = ("conference.py", "call_setup.py", "start_latency.py")
+FIGURES = ("conference.py", "call_setup.py", "start_latency.py", "transcription.py")
 
 
 def output(*words: str) -> str:

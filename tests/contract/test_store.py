@@ -516,6 +516,9 @@ async def test_transcripts_come_back_as_they_were_and_are_found_by_their_recordi
         assert tx.transcripts.list(OTHER_ID, None, limit=9) == []
 
     await store.read(check)
+    await store.write(lambda tx: tx.transcripts.delete_of(done.recording_id))
+    left = await store.read(lambda tx: tx.transcripts.list(None, None, limit=9))
+    assert left == [refused]
 
 
 async def test_pending_transcripts_oldest_first(store: SqlStore) -> None:

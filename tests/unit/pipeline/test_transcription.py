@@ -406,6 +406,22 @@ async def test_deleting_a_recording_deletes_its_words(tmp_path: Path) -> None:
         assert [event.transcript.text for event in built.told] == ["wordsthatmustnotstay"]
 
 
+async def test_one_that_is_deleted_while_it_is_made_comes_to_nothing(tmp_path: Path) -> None:
+    slow = ScriptedRecogniser("words that must not stay")
+    slow.hold = asyncio.Event()
+    async with bench(tmp_path, slow) as built:
+        await built.finish(recording())
+        work = asyncio.create_task(built.transcriber.work_off())
+        await slow.called.wait()
+
+        await built.store.write(lambda tx: tx.transcripts.delete_of(RecordingId("rec-1")))
+        slow.hold.set()
+        await work
+
+        assert not await built.store.read(lambda tx: tx.transcripts.list(None, None, limit=9))
+        assert (built.told, built.counted) == ([], [])
+
+
 async def test_a_store_that_refuses_is_waited_for(tmp_path: Path) -> None:
     async with bench(tmp_path) as built:
         await built.finish(recording())
