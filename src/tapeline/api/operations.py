@@ -70,7 +70,8 @@ class DialectApp:
         self.fastapi.mount("", self._respond)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.fastapi(scope, receive, send)
+        # FastAPI's patterns do not match a path with a line break: what counts are the segments.
+        await self.fastapi({**scope, "path": "/"}, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._serve(Request(scope, receive))

@@ -13,8 +13,8 @@ MAX_SEGMENTS = 32
 def split_path(raw_path: bytes) -> tuple[str, ...] | None:
     """The decoded segments, without the empty ones before the first and after the last slash.
 
-    None when it is no path, does not decode as UTF-8 or holds control characters: nothing has
-    such a name.
+    What is not UTF-8 and control characters become U+FFFD: nothing has such a name, and whoever
+    answers for the prefix says so in its own words. None when it is no path.
     """
     if not raw_path.startswith(b"/"):
         return None
@@ -23,13 +23,13 @@ def split_path(raw_path: bytes) -> tuple[str, ...] | None:
         pieces.pop()
     if len(pieces) > MAX_SEGMENTS:
         return None
-    try:
-        segments = tuple(unquote_to_bytes(piece).decode("utf-8") for piece in pieces)
-    except UnicodeDecodeError:
-        return None
-    if any(character < " " or character == "\x7f" for text in segments for character in text):
-        return None
-    return segments
+    return tuple(_named(unquote_to_bytes(piece).decode("utf-8", "replace")) for piece in pieces)
+
+
+def _named(text: str) -> str:
+    return "".join(
+        "\ufffd" if character < " " or character == "\x7f" else character for character in text
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from tapeline.api.rawpath import RouteTable, Template, split_path
         (b"/%zz", ("%zz",)),
         (b"", None),
         (b"a/b", None),
-        (b"/%ff", None),
-        (b"/%00", None),
+        (b"/%ff", ("\ufffd",)),
+        (b"/a%00%7f", ("a\ufffd\ufffd",)),
         (b"/" + b"a/" * 33, None),
     ],
 )
