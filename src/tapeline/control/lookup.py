@@ -1,5 +1,6 @@
 """Which live thing a request means; another account's things are not found."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -17,26 +18,35 @@ from tapeline.domain.error import (
 from tapeline.domain.id import AccountId, CallId, ConferenceId
 from tapeline.domain.port import Transaction
 
+_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+"""What `new_uuid` makes. A conference may be called like that, so rows decide."""
+
 
 async def conference_of(parts: Parts, ref: ConferenceRef) -> LiveConference:
     """Raises ConferenceNotFound, ConferenceHasEnded (`may_be_id` only)."""
-    if ref.may_be_id:
-        by_id = parts.live.conferences_by_id.get(ConferenceId(ref.name))
-        if by_id is not None and by_id.conference.account_id == ref.account_id:
-            return _open(by_id)
-    by_name = parts.live.conference(ref.account_id, ref.name)
+    live = _live_of(parts, ref)
+    if live is not None and not live.is_closing:
+        return live
     if not ref.may_be_id:
-        if by_name is None:
-            raise ConferenceNotFound(ref.name)
-        return by_name
+        raise ConferenceNotFound(ref.name)
     ended = await parts.store.read(lambda tx: _by_id(tx, ref))
+    by_name = parts.live.conference(ref.account_id, ref.name)
     if ended is None and by_name is not None:
-        return _open(by_name)
+        return by_name
     if ended is None:
         ended = await parts.store.read(lambda tx: tx.conferences.last(ref.account_id, ref.name))
     if ended is None:
         raise ConferenceNotFound(ref.name)
     raise ConferenceHasEnded(ended.name)
+
+
+def _live_of(parts: Parts, ref: ConferenceRef) -> LiveConference | None:
+    """What needs no look at the rows: an id that is live, or a name that can be no id."""
+    if ref.may_be_id and _ID.fullmatch(ref.name):
+        by_id = parts.live.conferences_by_id.get(ConferenceId(ref.name))
+        is_own = by_id is not None and by_id.conference.account_id == ref.account_id
+        return by_id if is_own else None
+    return parts.live.conferences.get((ref.account_id, ref.name))
 
 
 def conference_row_of(tx: Transaction, ref: ConferenceRef, *, even_ended: bool) -> Conference:
@@ -55,12 +65,6 @@ def _by_id(tx: Transaction, ref: ConferenceRef) -> Conference | None:
     return found if found is not None and found.account_id == ref.account_id else None
 
 
-def _open(live: LiveConference) -> LiveConference:
-    if live.is_closing:
-        raise ConferenceHasEnded(live.conference.name)
-    return live
-
-
 async def once_of(parts: Parts, command: Command[Any]) -> Once | None:
     """The command's key in the scope of the very conference that is meant: the next one of its
     name is another thing, and its id and its name are the same.
@@ -68,6 +72,8 @@ async def once_of(parts: Parts, command: Command[Any]) -> Once | None:
     once, ref = command.once, getattr(command, "conference", None)
     if once is None or not isinstance(ref, ConferenceRef) or once.scope != ref.name:
         return once
+    if (live := _live_of(parts, ref)) is not None:
+        return replace(once, scope=live.conference.id)
     try:
         row = await parts.store.read(lambda tx: conference_row_of(tx, ref, even_ended=True))
     except ConferenceNotFound:
