@@ -138,13 +138,11 @@ impl Leg {
     }
 
     pub(super) async fn on_progress(&mut self, progress: Progress) -> Next {
-        if self.record.phase.get() != Phase::Calling {
-            // Provisional responses that the 200 overtook.
-            return Next::Stay;
-        }
         match progress {
-            Progress::Provisional(status, body) => self.on_provisional(status, &body),
             Progress::Answered(body) => return self.on_answer(&body).await,
+            // What the 200 overtook.
+            _ if self.record.phase.get() != Phase::Calling => {}
+            Progress::Provisional(status, body) => self.on_provisional(status, &body),
             Progress::Refused(status) => return self.end(EndedBy::Rejected, status),
             Progress::Silent => return self.end(EndedBy::Unreachable, TIMED_OUT),
             Progress::Lost => return self.end(EndedBy::Unreachable, UNREACHABLE),
@@ -172,7 +170,6 @@ impl Leg {
     /// leave it out.
     async fn on_answer(&mut self, body: &[u8]) -> Next {
         self.deadline = None;
-        self.record.phase.set(Phase::Confirmed);
         let is_agreed = self.agreement.is_some() && body.is_empty();
         if !is_agreed && let Err(reason) = self.take_answer(body) {
             log::info!("leg {:?} ends: {reason}", self.record.leg);

@@ -18,7 +18,7 @@ use crate::sip::dialog::bye::{send_bye, send_until_answered};
 use crate::sip::dialog::client_invite::{Action, ClientInvite, Input as Heard, State};
 use crate::sip::dialog::leg::{Input, wait_until};
 use crate::sip::dialog::peer::Peer;
-use crate::sip::dialog::record::LegRecord;
+use crate::sip::dialog::record::{LegRecord, Phase};
 use crate::sip::dialog::request::{FIRST, ack_of_refusal, bytes, cancel, in_dialog};
 use crate::sip::guard::guarded;
 use crate::sip::stack::{Stack, spawn};
@@ -198,7 +198,9 @@ impl Invitation {
         let leg = self.leg.borrow().clone().filter(|_| is_first);
         match leg {
             Some(leg) => {
+                // At once: a hang-up that waits in its mailbox must find a call to hang up.
                 leg.peer.replace(peer);
+                leg.phase.set(Phase::Confirmed);
                 stack.tables.name_peer(&leg, remote_tag);
                 self.tell(Progress::Answered(response.body));
             }
