@@ -25,13 +25,20 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is served here, not {scope['type']}")
-        segments = split_path(scope.get("raw_path") or scope["path"].encode())
-        app, below = self._find(segments)
+        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        segments = split_path(raw_path)
+        app, below = self._below_prefix(raw_path) if segments is None else self._find(segments)
         await app({**scope, "tapeline.segments": below}, receive, send)
 
-    def _find(self, segments: tuple[str, ...] | None) -> tuple[ASGIApp, tuple[str, ...]]:
-        if segments is None:
-            return _unknown(), ()
+    def _below_prefix(self, raw_path: bytes) -> tuple[ASGIApp, tuple[str, ...]]:
+        """For what no path can be: whose prefix it has says in its own shape that it is nothing."""
+        pieces = raw_path[1:].split(b"/")
+        for prefix, app in self._mounts:
+            if pieces[: len(prefix)] == [piece.encode() for piece in prefix]:
+                return app, ()
+        return _unknown(), ()
+
+    def _find(self, segments: tuple[str, ...]) -> tuple[ASGIApp, tuple[str, ...]]:
         if segments == ("healthz",):
             return PlainTextResponse("ok\n"), ()
         if segments == ("readyz",):

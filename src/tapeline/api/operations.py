@@ -3,6 +3,7 @@ executes and writes, and turns whatever goes wrong into the dialect's own shape.
 """
 
 import asyncio
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -64,8 +65,9 @@ class DialectApp:
             redoc_url=None,
             redirect_slashes=False,
         )
-        document = describe(dialect)
-        self.fastapi.openapi = lambda: document  # type: ignore[method-assign]
+        self.fastapi.openapi = functools.cache(  # type: ignore[method-assign]
+            functools.partial(describe, dialect)
+        )
         # Which operation it is, is decided on the raw path; FastAPI's own routes have it decoded.
         self.fastapi.mount("", self._respond)
 
