@@ -53,6 +53,7 @@ class Core:
         max_legs: int = 4096,
         max_rooms: int = 2048,
         max_recorders: int = 2048,
+        max_plays: int = 512,
         reserve_bytes: int = 0,
         ring_limit_ms: int = 180_000,
     ) -> None:
@@ -100,11 +101,14 @@ class Core:
 
     def play(self, *, path: str, leg: int | None, room: int | None, loops: int) -> tuple[int, int]:
         """(command id, playback handle); done when it is queued, failed when the file cannot be
-        read; `play_finished` follows. `loops` 0: until stopped. Raises ValueError unless there is
-        exactly one target.
+        opened or is larger than 64 MB; `play_finished` follows, once. `loops` 0: until stopped.
+        Raises ValueError unless there is exactly one target, CoreError when `max_plays` files play
+        or wait.
         """
 
-    def stop_play(self, playback: int) -> int: ...
+    def stop_play(self, playback: int) -> int:
+        """Whether it plays or waits; failed when it has finished."""
+
     def create_room(self, rate_hz: int) -> tuple[int, int]:
         """(command id, room handle); the handle is good once the command is done."""
 

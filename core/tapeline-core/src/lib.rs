@@ -11,6 +11,7 @@
 
 pub mod boundary;
 pub mod media;
+pub mod play;
 pub mod record;
 pub mod sdp;
 pub mod sip;

@@ -13,7 +13,8 @@ use pyo3::types::PyDict;
 use tapeline_core::boundary::command::{Access, Network, RoomCommand, SipCommand};
 use tapeline_core::boundary::core::{Core as Running, CoreConfig};
 use tapeline_core::boundary::dial::Dial;
-use tapeline_core::boundary::handle::{LegHandle, RecorderHandle, RoomHandle};
+use tapeline_core::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
+use tapeline_core::play::PlaySpec;
 use tapeline_core::record::silence::SilenceRule;
 use tapeline_core::record::spec::{ChannelLayout, Format, RecordingSpec, Target};
 
@@ -49,6 +50,7 @@ impl Core {
         *, sip_udp, rtp_address, rtp_ports, spool, networks = Vec::new(), rate_per_source = 0,
         rate_exempt = vec!["127.0.0.0/8".into(), "::1/128".into()], max_unacknowledged = 2_000,
         realtime = true, max_legs = 4_096, max_rooms = 2_048, max_recorders = 2_048,
+        max_plays = 512,
         reserve_bytes = 0, ring_limit_ms = 180_000,
     ))]
     #[allow(clippy::too_many_arguments)] // Keywords of one Python call.
@@ -66,6 +68,7 @@ impl Core {
         max_legs: u32,
         max_rooms: u32,
         max_recorders: u32,
+        max_plays: u32,
         reserve_bytes: u64,
         ring_limit_ms: u64,
     ) -> PyResult<Self> {
@@ -81,6 +84,7 @@ impl Core {
             max_legs,
             max_rooms,
             max_recorders,
+            max_plays,
             ring_max: Duration::from_millis(ring_limit_ms),
         };
         let running = guarded(|| py.detach(|| Running::start(config)).map_err(not_started))?;
@@ -211,6 +215,25 @@ impl Core {
 
     fn resume_recording(&self, recorder: u64) -> PyResult<u64> {
         self.room(RoomCommand::ResumeRecording { recorder: RecorderHandle::from_u64(recorder) })
+    }
+
+    #[pyo3(signature = (*, path, leg, room, loops))]
+    fn play(
+        &self,
+        path: PathBuf,
+        leg: Option<u64>,
+        room: Option<u64>,
+        loops: u32,
+    ) -> PyResult<(u64, u64)> {
+        let spec = PlaySpec { path, target: parse_target(room, leg)?, loops };
+        self.guarded(|| {
+            let (command, playback) = self.running.play(spec).map_err(refused)?;
+            Ok((command, playback.to_u64()))
+        })
+    }
+
+    fn stop_play(&self, playback: u64) -> PyResult<u64> {
+        self.room(RoomCommand::StopPlay { playback: PlaybackHandle::from_u64(playback) })
     }
 
     #[pyo3(signature = (*, networks, rate_per_source, rate_exempt, max_unacknowledged))]

@@ -58,6 +58,13 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<PyEvent<'_>> {
         Event::MediaTrouble { leg, kind } => {
             event!(py, "media_trouble", leg = leg.to_u64(), kind = kind.as_str())
         }
+        Event::PlayFinished { playback, reason, detail } => event!(
+            py,
+            "play_finished",
+            playback = playback.to_u64(),
+            reason = reason.as_str(),
+            detail = detail
+        ),
         Event::RecordingArmed { recorder, unix_us } => {
             event!(py, "recording_armed", recorder = recorder.to_u64(), unix_us = unix_us)
         }

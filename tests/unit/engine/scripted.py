@@ -107,6 +107,13 @@ class ScriptedCore:
     def resume_recording(self, recorder: int) -> int:
         return self._ask("resume_recording", recorder)
 
+    def play(self, *, path: str, leg: int | None, room: int | None, loops: int) -> tuple[int, int]:
+        number = self._ask("play", path, leg, room, loops)
+        return number, number + 1000
+
+    def stop_play(self, playback: int) -> int:
+        return self._ask("stop_play", playback)
+
     def set_access(
         self,
         *,

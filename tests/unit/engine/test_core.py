@@ -12,6 +12,8 @@ from tapeline.domain.signal import (
     CallEnded,
     Digit,
     LegHandle,
+    PlaybackHandle,
+    PlaySpec,
     RecorderHandle,
     RecorderSpec,
     RecordingFinished,
@@ -76,6 +78,8 @@ COMMANDS: list[tuple[Callable[[CoreEngine], Awaitable[object]], str, tuple[objec
         ("/spool/a", "wav", 8, None, "mix", None, 8000, 0, 0, False, False, False, "{}"),
     ),
     (lambda e: e.stop_recording(RECORDER), "stop_recording", (9,)),
+    (lambda e: e.play(PlaySpec(path="/s/a.mp3", leg=LEG)), "play", ("/s/a.mp3", 7, None, 1)),
+    (lambda e: e.stop_play(PlaybackHandle(6)), "stop_play", (6,)),
     (lambda e: e.pause_recording(RECORDER), "pause_recording", (9,)),
     (lambda e: e.resume_recording(RECORDER), "resume_recording", (9,)),
     (
@@ -98,7 +102,7 @@ async def test_a_command_is_handed_over_and_awaited(
     made = await command(engine)
 
     assert core.asked == [(name, arguments)]
-    assert made == (1001 if name in {"create_room", "start_recording"} else None)
+    assert made == (1001 if name in {"create_room", "start_recording", "play"} else None)
 
 
 async def test_answers_find_their_command_in_any_order(

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::boundary::dial::Dial;
-use crate::boundary::handle::{LegHandle, RecorderHandle, RoomHandle};
+use crate::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
 use crate::record::spec::RecordingSpec;
 
 /// Chosen by the caller, unique while the command is open.
@@ -120,6 +120,10 @@ pub enum RoomCommand {
     },
     ResumeRecording {
         recorder: RecorderHandle,
+    },
+    /// Whether it plays or waits.
+    StopPlay {
+        playback: PlaybackHandle,
     },
 }
 

@@ -15,13 +15,16 @@ use crate::boundary::command::{Access, CommandId, RoomCommand, SipCommand, Start
 use crate::boundary::counters::{Counters, LegStats};
 use crate::boundary::dial::Dial;
 use crate::boundary::event::Event;
-use crate::boundary::handle::{LegHandle, RecorderHandle, RoomHandle, SlotAllocator};
+use crate::boundary::handle::{
+    LegHandle, PlaybackHandle, RecorderHandle, RoomHandle, SlotAllocator,
+};
 use crate::boundary::ledger::{Gone, Ledger, Pending};
 use crate::boundary::sink::{EventQueue, EventSink, event_path};
 use crate::boundary::warnings;
 use crate::media::command::{MediaCommand, MediaHandle};
 use crate::media::ports::PortPool;
 use crate::media::{self, MediaConfig, MediaThread};
+use crate::play::{self, PlayRequest, PlaySpec, PlayThread};
 use crate::record::spec::{RecordingSpec, Target};
 use crate::record::{self, RecordConfig, RecordThreads};
 use crate::sip::{self, Limits, SipConfig, SipHandle};
@@ -52,6 +55,8 @@ pub struct CoreConfig {
     pub max_legs: u32,
     pub max_rooms: u32,
     pub max_recorders: u32,
+    /// Files that play or wait to, at once.
+    pub max_plays: u32,
     /// A call that nobody answered ends after it.
     pub ring_max: Duration,
 }
@@ -87,12 +92,14 @@ pub struct Core {
     media: MediaHandle,
     media_thread: Mutex<Option<MediaThread>>,
     recorder: Mutex<Option<RecordThreads>>,
+    player: Mutex<Option<PlayThread>>,
     events: EventSink,
     queue: EventQueue,
     counters: Arc<Counters>,
     legs: Arc<SlotAllocator>,
     rooms: SlotAllocator,
     recorders: SlotAllocator,
+    playbacks: SlotAllocator,
     ledger: Mutex<Ledger>,
     next_command: AtomicU64,
     is_stopped: AtomicBool,
@@ -119,6 +126,7 @@ impl Core {
         };
         let recorder =
             record::start(record_config, media.clone(), events.clone(), counters.clone())?;
+        let player = play::start(media.clone(), events.clone(), counters.clone())?;
         let media_config = media_config(&config);
         let media_thread = media::start(media_config, commands, tick_events, counters.clone())?;
         Ok(Self {
@@ -126,12 +134,14 @@ impl Core {
             media,
             media_thread: Mutex::new(Some(media_thread)),
             recorder: Mutex::new(Some(recorder)),
+            player: Mutex::new(Some(player)),
             events,
             queue,
             counters,
             legs,
             rooms: SlotAllocator::new(config.max_rooms),
             recorders: SlotAllocator::new(config.max_recorders),
+            playbacks: SlotAllocator::new(config.max_plays),
             ledger: Mutex::default(),
             next_command: AtomicU64::new(1),
             is_stopped: AtomicBool::new(false),
@@ -156,6 +166,7 @@ impl Core {
             match ledger.settle(event) {
                 Some(Gone::Room(room)) => self.rooms.release(room.0),
                 Some(Gone::Recorder(recorder)) => self.recorders.release(recorder.0),
+                Some(Gone::Playback(playback)) => self.playbacks.release(playback.0),
                 None => {}
             }
             !matches!(
@@ -251,6 +262,28 @@ impl Core {
         }
     }
 
+    /// Opens a file to be heard; done when it is queued at its target, one event when it is over.
+    pub fn play(&self, spec: PlaySpec) -> Result<(CommandId, PlaybackHandle), Refused> {
+        let id = self.next_id()?;
+        let playback: PlaybackHandle =
+            self.playbacks.allocate().ok_or(Refused::Full("playbacks"))?;
+        lock(&self.ledger).expect(id, Pending::Play(playback));
+        let asked = match lock(&self.player).as_ref() {
+            None => Err(Refused::Stopped),
+            Some(player) => player
+                .play(PlayRequest { command: id, playback, spec })
+                .map_err(|_| Refused::Busy("player")),
+        };
+        match asked {
+            Ok(()) => Ok((id, playback)),
+            Err(refused) => {
+                lock(&self.ledger).withdraw(id);
+                self.playbacks.release(playback.0);
+                Err(refused)
+            }
+        }
+    }
+
     /// A leg's live figures, while it has audio.
     pub fn levels(&self, leg: LegHandle) -> Option<Arc<LegStats>> {
         self.sip.leg_stats(leg)
@@ -285,6 +318,12 @@ impl Core {
             lock(&self.ledger).expect(id, Pending::CloseRoom(room));
             // A media thread that takes no commands is found out below.
             let _ = self.send_to_media(id, RoomCommand::CloseRoom { room });
+        }
+        let player = lock(&self.player).take();
+        if let Some(mut player) = player
+            && !within(deadline, move || player.stop())
+        {
+            self.report_slow("player");
         }
         let media_thread = lock(&self.media_thread).take();
         let recorder = lock(&self.recorder).take();
@@ -377,6 +416,7 @@ fn media_config(config: &CoreConfig) -> MediaConfig {
         legs: config.max_legs,
         rooms: config.max_rooms,
         taps: config.max_recorders,
+        plays: config.max_plays,
         realtime: config.realtime,
     }
 }

@@ -49,6 +49,8 @@ counters! {
     rtp_late,
     frames_concealed,
     peer_unreachable,
+    /// Ticks of silence in what is played, because its player was late.
+    play_underruns,
     events_dropped,
     recordings_started,
     recordings_finished,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::boundary::command::CommandId;
-use crate::boundary::handle::{LegHandle, RecorderHandle, RoomHandle};
+use crate::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
 
 /// Why a leg ended, as SIP and RTP saw it; the control plane names its own cause when it asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,28 @@ impl FinishReason {
             Self::TimeLimit => "time_limit",
             Self::SilenceLimit => "silence_limit",
             Self::WriterFailed => "writer_failed",
+        }
+    }
+}
+
+/// Why a playback is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlayEnd {
+    Completed,
+    /// By command, or because the node stops.
+    Stopped,
+    TargetGone,
+    /// Something is wrong with the file.
+    Failed,
+}
+
+impl PlayEnd {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Stopped => "stopped",
+            Self::TargetGone => "target_gone",
+            Self::Failed => "failed",
         }
     }
 }
@@ -152,6 +174,13 @@ pub enum Event {
     MediaTrouble {
         leg: LegHandle,
         kind: MediaTrouble,
+    },
+    /// Once for each play that was queued.
+    PlayFinished {
+        playback: PlaybackHandle,
+        reason: PlayEnd,
+        /// What is wrong with the file, else empty.
+        detail: &'static str,
     },
     /// The start has been applied; the tick of `unix_us` gave the first sample.
     RecordingArmed {

@@ -57,6 +57,11 @@ handle!(
     RecorderHandle
 );
 
+handle!(
+    /// One file that is played or waits to be.
+    PlaybackHandle
+);
+
 struct Slots {
     generations: Vec<u32>,
     free: Vec<u32>,

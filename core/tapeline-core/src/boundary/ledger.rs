@@ -7,12 +7,13 @@
 //! | a room was closed | its slot is free |
 //! | a recording's start was refused | its slot is free |
 //! | a recording has finished | its slot is free |
+//! | a play was refused, or has finished | its slot is free |
 
 use std::collections::{HashMap, HashSet};
 
 use crate::boundary::command::CommandId;
 use crate::boundary::event::Event;
-use crate::boundary::handle::{RecorderHandle, RoomHandle};
+use crate::boundary::handle::{PlaybackHandle, RecorderHandle, RoomHandle};
 
 /// A command whose answer concerns a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub enum Pending {
     CreateRoom(RoomHandle),
     CloseRoom(RoomHandle),
     StartRecording(RecorderHandle),
+    Play(PlaybackHandle),
 }
 
 /// What an event freed.
@@ -27,6 +29,7 @@ pub enum Pending {
 pub enum Gone {
     Room(RoomHandle),
     Recorder(RecorderHandle),
+    Playback(PlaybackHandle),
 }
 
 #[derive(Debug, Default)]
@@ -56,14 +59,16 @@ impl Ledger {
         match event {
             Event::CommandDone { command } => match self.pending.remove(command)? {
                 Pending::CloseRoom(room) => self.close(room),
-                Pending::CreateRoom(_) | Pending::StartRecording(_) => None,
+                Pending::CreateRoom(_) | Pending::StartRecording(_) | Pending::Play(_) => None,
             },
             Event::CommandFailed { command, .. } => match self.pending.remove(command)? {
                 Pending::CreateRoom(room) => self.close(room),
                 Pending::StartRecording(recorder) => Some(Gone::Recorder(recorder)),
+                Pending::Play(playback) => Some(Gone::Playback(playback)),
                 Pending::CloseRoom(_) => None,
             },
             Event::RecordingFinished(finished) => Some(Gone::Recorder(finished.recorder)),
+            Event::PlayFinished { playback, .. } => Some(Gone::Playback(*playback)),
             _ => None,
         }
     }
@@ -86,7 +91,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boundary::event::{FinishReason, RecordingFinished};
+    use crate::boundary::event::{FinishReason, PlayEnd, RecordingFinished};
 
     const ROOM: u64 = 1 << 32;
     const RECORDER: u64 = (1 << 32) + 5;
@@ -153,6 +158,19 @@ mod tests {
 
         assert_eq!(ledger.settle(&done(1)), None);
         assert_eq!(ledger.settle(&finished()), Some(Gone::Recorder(recorder())));
+    }
+
+    #[test]
+    fn a_playback_lives_until_it_is_refused_or_has_finished() {
+        let mut ledger = Ledger::default();
+        let playback = PlaybackHandle::from_u64(RECORDER);
+        ledger.expect(1, Pending::Play(playback));
+        ledger.expect(2, Pending::Play(playback));
+        assert_eq!(ledger.settle(&done(1)), None);
+        assert_eq!(ledger.settle(&failed(2)), Some(Gone::Playback(playback)));
+
+        let end = Event::PlayFinished { playback, reason: PlayEnd::Completed, detail: "" };
+        assert_eq!(ledger.settle(&end), Some(Gone::Playback(playback)));
     }
 
     #[test]

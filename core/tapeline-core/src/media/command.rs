@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::boundary::command::{CommandId, RoomCommand};
 use crate::boundary::counters::LegStats;
 use crate::boundary::handle::LegHandle;
+use crate::play::feed::Playback;
 use crate::record::tap::Tap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,11 @@ pub enum MediaCommand {
     /// says that the recording has finished.
     AddTap {
         tap: Box<Tap>,
+    },
+    /// A file that is open; `command` is answered when it is queued at its target.
+    AddPlay {
+        command: CommandId,
+        play: Box<Playback>,
     },
     Room {
         command: CommandId,

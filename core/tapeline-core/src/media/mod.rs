@@ -9,6 +9,7 @@ pub mod command;
 pub mod frame;
 pub mod jitter;
 pub mod leg;
+mod plays;
 pub mod ports;
 pub mod room;
 pub mod supply;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::media::command::Agreement;
 use crate::media::leg::Leg;
 use crate::media::room::Room;
+use crate::play::feed::Playback;
 use crate::record::tap::Tap;
 use crate::sys::eventfd::EventFd;
 
@@ -23,6 +24,7 @@ pub enum Garbage {
     Room(Box<Room>),
     Tap(Box<Tap>),
     Agreement(Box<Agreement>),
+    Play(Box<Playback>),
 }
 
 /// The tick's end.

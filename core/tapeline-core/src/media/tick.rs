@@ -13,6 +13,7 @@ use crate::boundary::sink::TickEventSink;
 use crate::media::command::MediaCommand;
 use crate::media::frame::{FRAME_MAX, frame_length};
 use crate::media::leg::{Leg, TickContext, TickCounts, WINDOW_TICKS};
+use crate::media::plays::{Exit, Plays};
 use crate::media::room::Room;
 use crate::media::supply::Supply;
 use crate::media::taps::{Place, Taps};
@@ -32,6 +33,7 @@ pub struct MediaConfig {
     pub legs: u32,
     pub rooms: u32,
     pub taps: u32,
+    pub plays: u32,
     pub realtime: bool,
 }
 
@@ -43,6 +45,7 @@ pub struct Tick {
     pub(super) live_legs: Vec<u32>,
     pub(super) live_rooms: Vec<u32>,
     pub(super) taps: Taps,
+    pub(super) plays: Plays,
     pub(super) supply: Supply,
     pub(super) commands: rtrb::Consumer<MediaCommand>,
     /// Taken from the ring, but the supply was empty: goes first at the next tick.
@@ -70,6 +73,7 @@ impl Tick {
             live_legs: Vec::with_capacity(config.legs as usize),
             live_rooms: Vec::with_capacity(config.rooms as usize),
             taps: Taps::new(config.taps, config.rooms, config.legs),
+            plays: Plays::new(config.plays, config.rooms, config.legs),
             supply,
             commands,
             waiting: None,
@@ -154,9 +158,24 @@ impl Tick {
 
     /// What rooms sound by themselves is part of what everybody hears, and of the recordings.
     fn sound_rooms(&mut self) {
-        for slot in &self.live_rooms {
-            if let Some(room) = self.rooms.get_mut(*slot as usize).and_then(Option::as_mut) {
+        let Self { rooms, live_rooms, plays, events, supply, counts, counters, .. } = self;
+        let mut exit = Exit { events, supply };
+        let mut frame = [0_i16; FRAME_MAX];
+        for slot in live_rooms.iter() {
+            let Some(room) = rooms.get_mut(*slot as usize).and_then(Option::as_mut) else {
+                continue;
+            };
+            let sounded = catch_unwind(AssertUnwindSafe(|| {
+                let place = Place::Room(*slot);
+                let frame = frame.get_mut(..frame_length(room.rate_hz())).unwrap_or(&mut []);
+                if plays.is_playing(place) {
+                    counts.play_underruns += u64::from(plays.pull(place, frame, &mut exit));
+                    room.add(frame);
+                }
                 room.sound();
+            }));
+            if sounded.is_err() {
+                Counters::add(&counters.caught_panics, 1);
             }
         }
     }
@@ -181,7 +200,8 @@ impl Tick {
     }
 
     fn send(&mut self, now: TickTime) {
-        let Self { legs, rooms, live_legs, taps, supply, events, counts, counters, .. } = self;
+        let Self { legs, rooms, live_legs, taps, plays, supply, events, counts, counters, .. } =
+            self;
         let mut context = TickContext { now, number: self.number, events, counts };
         let (mut sum, mut out) = ([0_i32; FRAME_MAX], [0_i16; FRAME_MAX]);
         for slot in live_legs.iter() {
@@ -199,6 +219,15 @@ impl Tick {
                 heard.fill(0);
                 if let Some(room) = room {
                     room.without(leg.frame.samples(), sum);
+                }
+                let place = Place::Leg(*slot);
+                if plays.is_playing(place) {
+                    let mut exit = Exit { events: &mut *context.events, supply: &mut *supply };
+                    let is_underrun = plays.pull(place, heard, &mut exit);
+                    context.counts.play_underruns += u64::from(is_underrun);
+                    for (sum, sample) in sum.iter_mut().zip(heard.iter()) {
+                        *sum += i32::from(*sample);
+                    }
                 }
                 leg.beep.add_to(sum);
                 leg.limiter.apply(sum, heard);
@@ -264,6 +293,7 @@ impl Tick {
             (&counters.rtp_late, counts.late),
             (&counters.frames_concealed, counts.concealed_frames),
             (&counters.peer_unreachable, counts.unreachable),
+            (&counters.play_underruns, counts.play_underruns),
         ] {
             if amount > 0 {
                 Counters::add(counter, amount);

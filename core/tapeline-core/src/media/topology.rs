@@ -12,10 +12,12 @@ use crate::boundary::handle::{LegHandle, RecorderHandle, RoomHandle};
 use crate::media::command::{Agreement, LegSetup, MediaCommand};
 use crate::media::leg::Leg;
 use crate::media::leg::link::Link;
+use crate::media::plays::Exit;
 use crate::media::room::Room;
 use crate::media::supply::Garbage;
 use crate::media::taps::Place;
 use crate::media::tick::{LEG_RATE_HZ, Tick};
+use crate::play::feed::Playback;
 use crate::record::spec::Target;
 use crate::record::tap::{MarkKind, Tap, TickTime};
 
@@ -25,6 +27,7 @@ const COMMANDS: usize = 1_024;
 const NO_LEG: &str = "the call has no audio any more";
 const NO_ROOM: &str = "the room is closed";
 const NO_RECORDING: &str = "no such recording runs";
+const NO_PLAY: &str = "no such file plays";
 
 impl Tick {
     pub(super) fn apply_commands(&mut self, now: TickTime) {
@@ -62,8 +65,11 @@ impl Tick {
                 let result = self.apply_to_room(action, now);
                 self.answer(command, result);
             }
+            MediaCommand::AddPlay { command, play } => self.add_play(command, play),
             MediaCommand::Stop => {
                 self.is_stopping = true;
+                let mut exit = Exit { events: &mut self.events, supply: &mut self.supply };
+                self.plays.end_everything(&mut exit);
                 self.taps.end_everything(FinishReason::RoomClosed, &mut self.supply);
             }
         }
@@ -122,6 +128,7 @@ impl Tick {
         self.leave(handle, now);
         let slot = handle.0.slot;
         self.taps.end_all(Place::Leg(slot), FinishReason::LegGone, &mut self.supply);
+        self.end_plays(Place::Leg(slot));
         if let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::take) {
             self.supply.discard(Garbage::Leg(leg));
         }
@@ -154,6 +161,11 @@ impl Tick {
                 Ok(())
             }
             RoomCommand::ResumeRecording { recorder } => self.resume_recording(recorder, now),
+            RoomCommand::StopPlay { playback } => {
+                let mut exit = Exit { events: &mut self.events, supply: &mut self.supply };
+                let is_there = self.plays.stop(playback, &mut exit);
+                if is_there { Ok(()) } else { Err(NO_PLAY) }
+            }
         }
     }
 
@@ -188,6 +200,7 @@ impl Tick {
             }
         }
         self.taps.end_all(Place::Room(slot), FinishReason::RoomClosed, &mut self.supply);
+        self.end_plays(Place::Room(slot));
         if let Some(room) = self.rooms.get_mut(slot as usize).and_then(Option::take) {
             self.supply.discard(Garbage::Room(room));
         }
@@ -263,6 +276,29 @@ impl Tick {
             // The writer sees that its tap is gone, and tells the end of a recording without audio.
             Err(tap) => self.supply.discard(Garbage::Tap(tap)),
         }
+    }
+
+    fn add_play(&mut self, command: CommandId, play: Box<Playback>) {
+        let queued = match self.place_of(play.target) {
+            Some(place) => {
+                self.plays.add(play, place).map_err(|play| (play, "no slot for the file"))
+            }
+            None => match play.target {
+                Target::Room(_) => Err((play, NO_ROOM)),
+                Target::Leg(_) => Err((play, NO_LEG)),
+            },
+        };
+        let outcome = queued.map_err(|(play, reason)| {
+            // The player sees that nobody hears it.
+            self.supply.discard(Garbage::Play(play));
+            reason
+        });
+        self.answer(command, outcome);
+    }
+
+    fn end_plays(&mut self, place: Place) {
+        let mut exit = Exit { events: &mut self.events, supply: &mut self.supply };
+        self.plays.end_all(place, &mut exit);
     }
 
     fn place_of(&mut self, target: Target) -> Option<Place> {

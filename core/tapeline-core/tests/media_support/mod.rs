@@ -9,13 +9,16 @@ use std::sync::Arc;
 use rtp_types::RtpPacket;
 use tapeline_core::boundary::command::RoomCommand;
 use tapeline_core::boundary::counters::{Counters, LegStats};
-use tapeline_core::boundary::event::Event;
-use tapeline_core::boundary::handle::{Handle, LegHandle, RecorderHandle, RoomHandle};
-use tapeline_core::boundary::sink::{EventQueue, event_path};
+use tapeline_core::boundary::event::{Event, PlayEnd};
+use tapeline_core::boundary::handle::{
+    Handle, LegHandle, PlaybackHandle, RecorderHandle, RoomHandle,
+};
+use tapeline_core::boundary::sink::{EventQueue, EventSink, event_path};
 use tapeline_core::media::command::{Agreement, Codec, Direction, MediaCommand, MediaHandle};
 use tapeline_core::media::leg::link::{Link, MemoryLink, MemoryPacket, MemoryPeer};
 use tapeline_core::media::supply::{Stock, supply};
 use tapeline_core::media::tick::{MediaConfig, Tick};
+use tapeline_core::play::feed::feed;
 use tapeline_core::record::silence::SilenceRule;
 use tapeline_core::record::spec::{ChannelLayout, Target};
 use tapeline_core::record::tap::{Mark, MarkKind, Tap, TapReader, TapSpec, TickTime};
@@ -24,7 +27,8 @@ use tapeline_core::sys::eventfd::EventFd;
 pub const FRAME: usize = 160;
 pub const TICK_NS: u64 = 20_000_000;
 const START: TickTime = TickTime { unix_us: 1_790_000_000_000_000, monotonic_ns: 60_000_000_000 };
-const CONFIG: MediaConfig = MediaConfig { legs: 64, rooms: 16, taps: 16, realtime: false };
+const CONFIG: MediaConfig =
+    MediaConfig { legs: 64, rooms: 16, taps: 16, plays: 8, realtime: false };
 
 pub fn leg(slot: u32) -> LegHandle {
     LegHandle(Handle { slot, generation: 1 })
@@ -113,6 +117,7 @@ pub struct Stage {
     pub counters: Arc<Counters>,
     pub now: TickTime,
     pub phones: Vec<Phone>,
+    pub sink: EventSink,
     queue: EventQueue,
     seen: Vec<Event>,
     next_command: u64,
@@ -121,7 +126,7 @@ pub struct Stage {
 impl Stage {
     pub fn new() -> Self {
         let counters = Arc::new(Counters::default());
-        let (_, tick_events, queue) = event_path(counters.clone()).unwrap();
+        let (sink, tick_events, queue) = event_path(counters.clone()).unwrap();
         let (media, commands) = MediaHandle::new();
         let (supply, stock) = supply().unwrap();
         let tick = Tick::new(CONFIG, commands, supply, tick_events, counters.clone());
@@ -132,6 +137,7 @@ impl Stage {
             counters,
             now: START,
             phones: Vec::new(),
+            sink,
             queue,
             seen: Vec::new(),
             next_command: 0,
@@ -193,6 +199,30 @@ impl Stage {
         assert!(self.media.send(MediaCommand::AddTap { tap }).is_ok());
         let channels = usize::from(spec.layout.channels());
         Tape { recorder: spec.recorder, channels, reader, samples: Vec::new(), marks: Vec::new() }
+    }
+
+    /// Plays decoded samples, at most two seconds; the command and the handle.
+    pub fn play(&mut self, slot: u32, target: Target, samples: &[i16]) -> (u64, PlaybackHandle) {
+        let playback = PlaybackHandle(Handle { slot, generation: 1 });
+        let (play, mut feed) = feed(playback, target);
+        assert_eq!(feed.push(samples), samples.len());
+        feed.end(Ok(()));
+        self.next_command += 1;
+        let command = self.next_command;
+        let play = Box::new(play);
+        assert!(self.media.send(MediaCommand::AddPlay { command, play }).is_ok());
+        (command, playback)
+    }
+
+    /// Playbacks that ended since the last call of [`Stage::events`].
+    pub fn ended(&self) -> Vec<(u32, PlayEnd, &'static str)> {
+        let end = |event: &Event| match event {
+            Event::PlayFinished { playback, reason, detail } => {
+                Some((playback.0.slot, *reason, *detail))
+            }
+            _ => None,
+        };
+        self.seen.iter().filter_map(end).collect()
     }
 
     /// One packet of every phone that says something, 10 ms before the tick, then the tick.

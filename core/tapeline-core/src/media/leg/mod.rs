@@ -45,6 +45,7 @@ pub struct TickCounts {
     pub late: u64,
     pub concealed_frames: u64,
     pub unreachable: u64,
+    pub play_underruns: u64,
 }
 
 /// What a tick lends to each leg.
