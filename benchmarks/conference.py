@@ -131,8 +131,7 @@ async def _record(node: ServedNode, rooms: int) -> None:
 
 
 def _dialect() -> Dialect:
-    dialects = find_dialects()
-    return dialects[min(dialects)]
+    return next(iter(find_dialects().values()))
 
 
 async def _stats(node: ServedNode) -> dict[str, int]:

@@ -397,7 +397,7 @@ def default_dialect(config: Config, dialects: Mapping[str, Dialect]) -> Dialect:
 
     Raises ConfigError for one that is not there or has no documents.
     """
-    answering = sorted(name for name, each in dialects.items() if each.answers is not None)
+    answering = [name for name, each in dialects.items() if each.answers is not None]
     name = config.default_dialect or answering[0]
     if name not in answering:
         raise ConfigError(f"default_dialect: {name!r} is none of {', '.join(answering)}")

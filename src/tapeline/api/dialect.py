@@ -194,6 +194,8 @@ class Dialect:
     """message, attempt number from 1, now, secrets, `sign_link` -> the request with its
     signatures."""
     demo: DemoRow
+    rank: int = 100
+    """Where one has to be chosen and nobody chose (the built-in room, the demo), the lowest is."""
     answers: Answers | None = None
     """None: commands steer its calls, which wait in their private room until one comes."""
     settings: tuple[Setting, ...] = ()
@@ -217,8 +219,8 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def find_dialects() -> dict[str, Dialect]:
-    """Every dialect folder's DIALECT by name. Raises ValueError when two share a name or prefix
-    clash.
+    """Every dialect folder's DIALECT by name, in the order of their ranks. Raises ValueError when
+    two share a name or prefix clash.
     """
     from tapeline.api import dialects
 
@@ -230,4 +232,4 @@ def find_dialects() -> dict[str, Dialect]:
         if any(other.prefix == dialect.prefix for other in found.values()):
             raise ValueError(f"two dialects are mounted at {dialect.prefix!r}")
         found[dialect.name] = dialect
-    return found
+    return dict(sorted(found.items(), key=lambda item: (item[1].rank, item[0])))

@@ -59,7 +59,7 @@ def run(
 
 def _choose(name: str | None) -> Dialect:
     dialects = find_dialects()
-    chosen = name or min(dialects)
+    chosen = name or next(iter(dialects))
     if chosen not in dialects:
         raise StoryBroken(f"there is no dialect {chosen!r}; there are {', '.join(dialects)}")
     return dialects[chosen]

@@ -53,6 +53,15 @@ def test_dialects_must_not_clash(folder: Path, change: tuple[str, str], said: st
         find_dialects()
 
 
+@pytest.mark.parametrize(("rank", "place"), [(1, 0), (1_000, -1)])
+def test_the_lowest_rank_comes_first(folder: Path, rank: int, place: int) -> None:
+    first = next(iter(find_dialects()))
+    add(folder, "plain", PLAIN.replace('name="plain",', f'name="plain", rank={rank},'))
+
+    assert list(find_dialects())[place] == "plain"
+    assert first == "vobiz"
+
+
 def test_no_dialect_knows_another() -> None:
     root = Path(str(dialects.__path__[0]))
     names = [folder.name for folder in root.iterdir() if (folder / "__init__.py").exists()]

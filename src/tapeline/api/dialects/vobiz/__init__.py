@@ -30,6 +30,7 @@ DIALECT = Dialect(
     render_event=render_event,
     seal=seal,
     answers=Answers(ask=ask, parse=parse_answer, room_document=ROOM_DOCUMENT),
+    rank=10,
     demo=DemoRow(
         start_method="POST",
         start_path=_RECORD_PATH,
