@@ -339,26 +339,6 @@ fn requests_in_a_dialog_are_each_answered() {
 }
 
 #[test]
-fn a_call_that_is_never_acknowledged_is_hung_up() {
-    let mut config = config();
-    config.limits.t1 = Duration::from_millis(10);
-    let mut node = Node::with(config, 4);
-    let mut phone = Phone::new(&node);
-    phone.send_invite(SDP);
-    let leg = node.arrived().leg;
-    node.command(SipCommand::Answer { leg }).unwrap();
-    for _ in 0..3 {
-        phone.expect(200);
-    }
-
-    assert_eq!(node.ended(leg), (EndedBy::NoAck, 408));
-    let bye = std::iter::repeat_with(|| phone.receive()).find(|m| m.start.starts_with("BYE "));
-    phone.ok(&bye.unwrap());
-    node.slots_become(0);
-    assert_eq!(node.count(|c| &c.caught_panics), 0);
-}
-
-#[test]
 fn digits_in_info_requests_are_told() {
     let mut node = Node::new();
     let mut phone = Phone::new(&node);

@@ -153,6 +153,26 @@ fn a_call_nobody_answers_ends_with_480() {
 }
 
 #[test]
+fn a_call_that_is_never_acknowledged_is_hung_up() {
+    let mut config = config();
+    config.limits.t1 = Duration::from_millis(10);
+    let mut node = Node::with(config, 4);
+    let mut phone = Phone::new(&node);
+    phone.send_invite(SDP);
+    let leg = node.arrived().leg;
+    node.command(SipCommand::Answer { leg }).unwrap();
+    for _ in 0..3 {
+        phone.expect(200);
+    }
+
+    assert_eq!(node.ended(leg), (EndedBy::NoAck, 408));
+    let bye = std::iter::repeat_with(|| phone.receive()).find(|m| m.start.starts_with("BYE "));
+    phone.ok(&bye.unwrap());
+    node.slots_become(0);
+    assert_eq!(node.count(|c| &c.caught_panics), 0);
+}
+
+#[test]
 fn used_up_rtp_ports_refuse_the_call_and_say_so() {
     let mut config = config();
     config.ports = PortPool::new("127.0.0.1".parse().unwrap(), 41_500..=41_501).unwrap();
