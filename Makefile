@@ -29,8 +29,8 @@ test: setup-test ## everything that must hold
 	@scripts/test.sh
 
 check: setup-test ## lint, types, imports
-	ruff check src tests benchmarks
-	ruff format --check src tests benchmarks
+	ruff check src tests benchmarks examples
+	ruff format --check src tests benchmarks examples
 	mypy
 	mypy benchmarks/*.py
 	lint-imports --no-logo
@@ -38,8 +38,8 @@ check: setup-test ## lint, types, imports
 	$(CARGO) clippy $(MANIFEST) --locked --all-targets --quiet -- -D warnings
 
 format: setup-test ## make the tree pass what check asks of its form
-	ruff check --fix src tests benchmarks
-	ruff format src tests benchmarks
+	ruff check --fix src tests benchmarks examples
+	ruff format src tests benchmarks examples
 	$(CARGO) fmt $(MANIFEST) --all
 
 bench: setup-test ## figures: CPU per participant, set-up cost per call

@@ -13,6 +13,8 @@ import aiohttp
 
 from tapeline.api.dialect import Dialect, find_dialects
 from tapeline.api.localnode import LocalNode
+from tapeline.demo.script import cast
+from tapeline.demo.sdks import SecondAct, host_of
 from tapeline.demo.show import Show
 from tapeline.demo.story import CONFERENCE, Stage, StoryBroken, tell
 from tapeline.testing import NodeTrouble, Receiver, ServedNode, Softphone, SoftphoneError
@@ -96,9 +98,18 @@ async def _run(
             is_fine = await tell(stage, keep_at)
         finally:
             show.end_levels()
+        show.file(keep_at)
+        show.step("The same room once more, by the vendors' own SDKs, unmodified, all at once")
+        act = SecondAct(
+            host=await host_of(node, stage.account, receiver),
+            conference=CONFERENCE,
+            speakers=[speaker for speaker in cast(seconds) if speaker.leaves_at is None],
+            receiver=receiver,
+            show=show,
+        )
+        is_fine = await act.play() and is_fine
     faults = node.faults()
     show.check("the node met no fault of its own", is_ok=not faults)
-    show.file(keep_at)
     return is_fine and not faults
 
 

@@ -62,13 +62,6 @@ class DemoAnswer:
         return ""
 
 
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """`{name}` for each value; other braces (JSON's) stay."""
-    for name, value in values.items():
-        template = template.replace("{" + name + "}", value)
-    return template
-
-
 def basic_of(name: str, secret: str) -> str:
     """What HTTP Basic has behind its scheme."""
     return base64.b64encode(f"{name}:{secret}".encode()).decode()

@@ -76,6 +76,19 @@ class Row:
     is_ok: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdkRow:
+    """One line of the second act's table."""
+
+    name: str
+    call: str
+    answer: str
+    callback: str
+    is_signed: bool
+    file: str
+    is_ok: bool
+
+
 def measure(expected: Expected, sound: Sound) -> Row:
     """Finds the speaker's mark in the decoded file and holds it against what was sent."""
     speaker = expected.speaker

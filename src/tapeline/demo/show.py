@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
-from tapeline.demo.script import Row
+from tapeline.demo.script import Row, SdkRow
 from tapeline.domain.signal import LegLevels
 from tapeline.testing import Received
 
@@ -96,6 +96,19 @@ class Show:
                 _seconds(row.measured_end_ms),
                 "-" if row.measured_start_ms is None else f"{row.error_ms:+.1f} ms",
                 "-" if row.level_db is None else f"{row.level_db:.1f} dB",
+                "[green]ok[/]" if row.is_ok else "[red]off[/]",
+            )
+        self.console.print(table)
+
+    def sdk_rows(self, rows: Sequence[SdkRow]) -> None:
+        table = Table(title=None, header_style="bold")
+        for name in ("SDK", "call made", "answer", "callback", "signature", "file", ""):
+            table.add_column(name, overflow="fold")
+        for row in rows:
+            table.add_row(
+                *(escape(text) for text in (row.name, row.call, row.answer, row.callback)),
+                "[green]valid[/]" if row.is_signed else "[red]not valid[/]",
+                escape(row.file),
                 "[green]ok[/]" if row.is_ok else "[red]off[/]",
             )
         self.console.print(table)

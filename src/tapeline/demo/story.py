@@ -8,9 +8,9 @@ from pathlib import Path
 
 import aiohttp
 
-from tapeline.api.dialect import DemoRow, Dialect
+from tapeline.api.dialect import DemoRow, Dialect, fill
 from tapeline.api.localnode import LocalNode
-from tapeline.demo.request import DemoAnswer, DemoRequest, basic_of, fill, send
+from tapeline.demo.request import DemoAnswer, DemoRequest, basic_of, send
 from tapeline.demo.script import Expected, Speaker, cast, hears, measure
 from tapeline.demo.show import Show
 from tapeline.domain.command import ListConferences, ListRecordings

@@ -1,4 +1,5 @@
-from tapeline.demo.request import DemoAnswer, DemoRequest, fill
+from tapeline.api.dialect import fill
+from tapeline.demo.request import DemoAnswer, DemoRequest
 
 
 def test_values_are_filled_in_and_other_braces_stay() -> None:
