@@ -146,6 +146,23 @@ async def test_an_answered_call_cannot_be_rejected(node: World) -> None:
     assert live_call.leg in node.engine.legs
 
 
+async def test_a_call_that_is_answered_while_it_is_rejected_ends_all_the_same(node: World) -> None:
+    for turns in range(6):
+        live_call = await node.commanded(answered=False)
+        reject = RejectCall(account_id=node.account.id, call_id=live_call.call.id, sip_status=486)
+        answering = asyncio.ensure_future(node.control.execute(answer(node, live_call)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+        await asyncio.gather(answering, node.control.execute(reject), return_exceptions=True)
+        await node.settled()
+
+        if live_call.end is not None:
+            async with asyncio.timeout(5):
+                await live_call.ended.wait()
+        assert (live_call.leg in node.engine.legs) is (live_call.end is None)
+
+
 @pytest.mark.parametrize(
     ("answered", "cause"), [(True, EndCause.NORMAL), (False, EndCause.REJECTED)]
 )

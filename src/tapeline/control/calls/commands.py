@@ -15,7 +15,7 @@ from tapeline.control.checks import (
     check_sip_uri,
     check_url,
 )
-from tapeline.control.conferences.members import set_free
+from tapeline.control.conferences.members import take_over
 from tapeline.control.live import End, LiveCall
 from tapeline.control.lookup import call_of
 from tapeline.control.parts import Parts
@@ -204,8 +204,6 @@ async def transfer_call(parts: Parts, command: TransferCall) -> Done:
     if live_call.call.direction is Direction.OUTBOUND and not live_call.is_answered:
         raise CallNotAnswered(command.call_id)
     async with parts.live.locks.hold((live_call.call.id, "moves")):
-        live_call.starts_program = False
-        await parts.programs.end(live_call)
-        await set_free(parts, live_call)
+        await take_over(parts, live_call)
         await parts.programs.transfer(live_call, url=command.url, method=command.method)
     return Done()

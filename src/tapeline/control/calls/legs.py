@@ -50,14 +50,23 @@ async def hang_up(
         return
     live_call.end = live_call.end or end
     can_reject = not live_call.is_answered and live_call.call.direction is Direction.INBOUND
+    if reject_status is not None and can_reject and await _reject(parts, live_call, reject_status):
+        return
     try:
-        if reject_status is not None and can_reject:
-            reason = REASONS.get(reject_status, "Rejected")
-            await unbroken(parts.engine.reject(live_call.leg, status=reject_status, reason=reason))
-        else:
-            await unbroken(parts.engine.hang_up(live_call.leg))
+        await unbroken(parts.engine.hang_up(live_call.leg))
     except EngineFailed as error:  # it ended by itself in this moment
         _log.info("call_gone_before_hang_up", call=live_call.call.id, reason=error.reason)
+
+
+async def _reject(parts: Parts, live_call: LiveCall, status: int) -> bool:
+    """False when the core would not: it was answered, or ended, in this moment."""
+    reason = REASONS.get(status, "Rejected")
+    try:
+        await unbroken(parts.engine.reject(live_call.leg, status=status, reason=reason))
+    except EngineFailed as error:
+        _log.info("call_not_rejected", call=live_call.call.id, reason=error.reason)
+        return False
+    return True
 
 
 async def what_failed(live_call: LiveCall, error: EngineFailed) -> TapelineError:

@@ -8,6 +8,7 @@ from tapeline.control.conferences.members import (
     join_conference,
     leave_conference,
     set_free,
+    take_over,
 )
 
-__all__ = ["end_conference", "join_conference", "leave_conference", "set_free"]
+__all__ = ["end_conference", "join_conference", "leave_conference", "set_free", "take_over"]

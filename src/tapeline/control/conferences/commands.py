@@ -14,7 +14,7 @@ from tapeline.control.conferences.members import (
     found_conference,
     join_live,
     leave_conference,
-    set_free,
+    take_over,
 )
 from tapeline.control.conferences.views import view_of
 from tapeline.control.live import End, LiveCall, LiveConference, Seat
@@ -65,7 +65,7 @@ async def create_conference(parts: Parts, command: CreateConference) -> Conferen
             raise AlreadyInConference(command.call_id)
         # First, so that the very first event of the conference tells them.
         await merge_extras(parts, live_call, command.extras)
-        await _take_over(parts, live_call)
+        await take_over(parts, live_call)
         seat = await found_conference(parts, live_call, founding, seating)
     return await view_of(parts, seat.conference.conference.id)
 
@@ -84,7 +84,7 @@ async def join_call(parts: Parts, command: JoinCall) -> Done:
         if live_call.seat is not None and live_call.seat.conference is conference:
             raise AlreadyInConference(command.call_id)
         await merge_extras(parts, live_call, command.extras)
-        await _take_over(parts, live_call)
+        await take_over(parts, live_call)
         await join_live(parts, live_call, conference, seating)
     return Done()
 
@@ -92,12 +92,6 @@ async def join_call(parts: Parts, command: JoinCall) -> Done:
 def _moves(live_call: LiveCall) -> tuple[str, str]:
     """The lock under which commands take a call from room to room, one after another."""
     return (live_call.call.id, "moves")
-
-
-async def _take_over(parts: Parts, live_call: LiveCall) -> None:
-    """Commands steer it from here on: a document that it followed would take it elsewhere."""
-    await parts.programs.end(live_call)
-    await set_free(parts, live_call)
 
 
 async def leave_call(parts: Parts, command: LeaveCall) -> Done:

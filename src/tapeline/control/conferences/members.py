@@ -157,6 +157,15 @@ async def end_conference(
     await asyncio.gather(*(_send_out(parts, seat) for seat in conference.seats.values()))
 
 
+async def take_over(parts: Parts, live_call: LiveCall) -> None:
+    """What steered it does not any more: a document that it followed would take it elsewhere. It
+    is in its private room then, or over.
+    """
+    live_call.starts_program = False
+    await parts.programs.end(live_call)
+    await set_free(parts, live_call)
+
+
 async def set_free(parts: Parts, live_call: LiveCall) -> None:
     """Out of its conference or bridge, into its private room. Returns when that is so, or the
     call is over.
