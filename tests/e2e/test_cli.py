@@ -92,7 +92,7 @@ async def test_settings_of_an_account_are_kept_and_checked(tmp_path: Path) -> No
     auth_id = (await shell("account", "create", "--name", "A", "--json")).json["auth_id"]
 
     changed = await shell(
-        "account", "set", auth_id, "--link-policy", "auth",
+        "account", "set", auth_id, "--link-policy", "auth", "--transcription-rate", "0.25",
         "--webhook-url", "https://h/hook", "--webhook-failover-url", "https://h/second", "--json",
     )  # fmt: skip
     wrong = await shell("account", "set", auth_id, "--link-policy", "open")
@@ -100,6 +100,7 @@ async def test_settings_of_an_account_are_kept_and_checked(tmp_path: Path) -> No
 
     assert changed.status == 0, changed.err
     assert "https://h/second" in changed.out
+    assert changed.json["transcription_rate"] == 0.25
     assert wrong.status == 1
     assert "auth, public, signed" in wrong.err
     assert nobody.status == 1

@@ -191,6 +191,8 @@ async def test_a_kept_recording_can_be_asked_for_its_words_later(site: Site) -> 
     assert done.state is TranscriptState.DONE, done.reason
     assert set(plain_words(done.text)) >= KEYS, done.text
     assert done.duration_ms == (await site.recording(recording_id)).duration_ms
+    listed = {row["recording_id"]: row for row in await site.node.command("transcripts", "list")}
+    assert (listed[recording_id]["state"], listed[recording_id]["text"]) == ("done", done.text)
 
 
 async def test_a_node_killed_meanwhile_tells_the_words_once_after_its_next_start(

@@ -22,7 +22,7 @@ MOST_GAIN_DB = 26.0
 
 
 class MoonshineModel:
-    """Loads in 0.5 s; 250 MB."""
+    """Loads in 0.5 s; 300 MB."""
 
     def __init__(self) -> None:
         """Raises ModelMissing."""

@@ -37,7 +37,7 @@ class Patience:
     request_s: float = 4 * 3600.0
     """For a whole request."""
     idle_s: float = 60.0
-    """Without work; then it goes, with the 250 MB that its model holds."""
+    """Without work; then it goes, with the 300 MB that its model holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
