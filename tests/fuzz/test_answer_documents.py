@@ -11,17 +11,72 @@ from tapeline.domain.verb import AnswerDocument
 
 PARSERS = [each.answers.parse for each in find_dialects().values() if each.answers is not None]
 NAMES = st.sampled_from(
-    ["Response", "Conference", "Wait", "Hangup", "Redirect", "Record", "conference", "x:y"]
+    [
+        "Response",
+        "Conference",
+        "Wait",
+        "Hangup",
+        "Redirect",
+        "Record",
+        "Dial",
+        "Number",
+        "User",
+        "Play",
+        "Speak",
+        "GetDigits",
+        "GetInput",
+        "Gather",
+        "break",
+        "conference",
+        "x:y",
+    ]
 )
 ATTRIBUTES = st.dictionaries(
     st.sampled_from(
-        ["muted", "maxMembers", "timeLimit", "action", "length", "reason", "schedule", "method"]
+        [
+            "muted",
+            "maxMembers",
+            "timeLimit",
+            "action",
+            "length",
+            "reason",
+            "schedule",
+            "method",
+            "recordSession",
+            "finishOnKey",
+            "recordChannelType",
+            "transcriptionUrl",
+            "digitsMatch",
+            "sipHeaders",
+            "sendDigits",
+            "loop",
+            "numDigits",
+            "digitEndTimeout",
+            "inputType",
+        ]
     ),
     st.text(max_size=12)
-    | st.sampled_from(["true", "True", "5", "-1", "1e9", "http://h/", "http://[", "9" * 40]),
+    | st.sampled_from(
+        [
+            "true",
+            "True",
+            "5",
+            "-1",
+            "1e9",
+            "none",
+            "a=b",
+            "dtmf",
+            "²",
+            "http://h/",
+            "http://[",
+            "9" * 40,
+        ]
+    ),
     max_size=3,
 )
-TEXT = st.text(max_size=12) | st.sampled_from(["http://h/next", "&amp;", "&lol;", "<![CDATA[x]]>"])
+TEXT = st.text(max_size=12) | st.sampled_from(
+    ["http://h/next", "sip:a@h", "&amp;", "&lol;", "<![CDATA[x]]>"]
+)
 
 
 @st.composite

@@ -94,6 +94,8 @@ class Operation:
     """JSON schema by name of what the query may hold."""
     responses: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     """JSON schema by status; an empty schema means an empty body."""
+    text_errors: tuple[int, ...] = ()
+    """Statuses whose body is plain text here, whatever the dialect's errors are elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,9 @@ def _operation(operation: Operation, dialect: Dialect) -> dict[str, Any]:
         "summary": operation.summary,
         "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
         "responses": {
-            str(status): _response(status, schema)
+            str(status): _text(status)
+            if status in operation.text_errors
+            else _response(status, schema)
             for status, schema in {**dialect.error_responses, **operation.responses}.items()
         },
     }
@@ -96,3 +98,10 @@ def _response(status: int, schema: Mapping[str, Any]) -> dict[str, Any]:
     if schema:
         found["content"] = {JSON: {"schema": dict(schema)}}
     return found
+
+
+def _text(status: int) -> dict[str, Any]:
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message
 
@@ -56,7 +57,7 @@ async def ask(
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
-        "path": raw_path,
+        "path": unquote(raw_path),
         "raw_path": raw_path.encode("latin-1"),
         "root_path": "",
         "query_string": query.encode("latin-1"),

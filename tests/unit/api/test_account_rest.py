@@ -546,6 +546,28 @@ async def test_who_may_not_ask(
 
 
 @pytest.mark.parametrize(
+    ("dialect", "keys"), [("plivo", {"api_id", "error"}), ("vobiz", {"error"})]
+)
+@pytest.mark.parametrize("name", ["%00", "a%0Ab", "%ff"])
+async def test_a_name_that_nothing_can_have(
+    control: MemoryControl, dialect: str, keys: set[str], name: str
+) -> None:
+    answer = await send(control, dialect, "GET", f"Recording/{name}/")
+
+    assert (answer.status, set(answer.json)) == (404, keys)
+
+
+@pytest.mark.parametrize("name", ["conferences", "calls", "recordings", "applications"])
+async def test_lists_are_described_with_their_errors_as_text(name: str) -> None:
+    answer = await ask(make_app(MemoryControl()), "GET", "/v1/openapi.json")
+
+    path = f"/v1/Account/{{auth_id}}/{name.title().removesuffix('s')}/"
+    responses = answer.json["paths"][path]["get"]["responses"]
+    assert set(responses["401"]["content"]) == {"text/plain"}
+    assert set(responses["400"]["content"]) == {"application/json"}
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status"),
     [("PUT", "Conference/", 405), ("GET", "Nothing/", 404), ("GET", "call/", 404)],
 )

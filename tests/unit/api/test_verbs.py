@@ -253,6 +253,7 @@ def test_what_has_no_effect_is_listed() -> None:
         ('<GetDigits numDigits="0"/>', "from 1 to 99"),
         ('<GetInput inputType="speech"/>', "dtmf"),
         ('<GetInput digitEndTimeout="soon"/>', "auto, or from 1 to 60"),
+        (f'<GetInput digitEndTimeout="{"9" * 5_000}"/>', "auto, or from 1 to 60"),
         ('<Record recordChannelType="5.1"/>', "mono, stereo"),
         ('<Record maxLength="0"/>', "from 1 to"),
         ('<Record finishOnKey="abc"/>', "or none"),

@@ -1,5 +1,6 @@
 """Readers of the elements that play, speak, record and take digits."""
 
+import re
 from collections.abc import Mapping
 
 from tapeline.api.accountstyle.answer import Node, Reader
@@ -143,6 +144,6 @@ def _seconds(node: Node, name: str, default: int) -> int:
 def _between(node: Node, value: str | None) -> int:
     if value is None or value.lower() == "auto":
         return 2
-    if not (value.isascii() and value.isdecimal() and 1 <= int(value) <= 60):  # noqa: PLR2004
+    if not re.fullmatch("[0-9]{1,2}", value) or not 1 <= int(value) <= 60:  # noqa: PLR2004
         raise node.wrong("digitEndTimeout", value, "auto, or from 1 to 60")
     return int(value)

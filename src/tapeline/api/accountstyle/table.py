@@ -34,6 +34,7 @@ def row(  # noqa: PLR0913 - a row has these columns
     answers: tuple[int, *tuple[type[BaseModel], ...]],
     body: type[BaseModel] | None = None,
     query: Mapping[str, Mapping[str, Any]] | None = None,
+    text_errors: tuple[int, ...] = (),
 ) -> Operation:
     """`answers` is the status of success and what its body may be; none: an empty body."""
     status, *models = answers
@@ -48,6 +49,7 @@ def row(  # noqa: PLR0913 - a row has these columns
         request_types=(JSON, FORM),
         query={} if query is None else query,
         responses={status: _any_of(models)},
+        text_errors=text_errors,
     )
 
 

@@ -49,8 +49,8 @@ _LISTS = tuple(
     Template.parse(f"/Account/{{auth_id}}/{name}/")
     for name in ("Application", "Call", "Conference", "Recording")
 )
-_JSON_ON_LISTS = frozenset({400})
-"""The SDK handles these statuses otherwise."""
+TEXT_ON_LISTS = (401, 403, 404, 409, 500, 503)
+"""All but 400, which the SDK handles otherwise."""
 
 
 def row_of(error: fault.TapelineError) -> Row:
@@ -60,7 +60,7 @@ def row_of(error: fault.TapelineError) -> Row:
 def render_error(error: fault.TapelineError, request: WireRequest) -> WireResponse:
     row = row_of(error)
     text = row.text or str(error)
-    if row.status not in _JSON_ON_LISTS and _is_list(request):
+    if row.status in TEXT_ON_LISTS and _is_list(request):
         return WireResponse(
             status=row.status, body=text.encode(), content_type="text/plain; charset=utf-8"
         )

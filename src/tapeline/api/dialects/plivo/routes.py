@@ -15,6 +15,7 @@ from tapeline.api.accountstyle.resources import (
 from tapeline.api.accountstyle.resources.answers import MessageBody, write_message, write_nothing
 from tapeline.api.accountstyle.table import row
 from tapeline.api.dialects.plivo import wire
+from tapeline.api.dialects.plivo.errors import TEXT_ON_LISTS
 from tapeline.api.dialects.plivo.wire import PROFILE
 from tapeline.api.schema import json_schema
 
@@ -48,6 +49,7 @@ _CONFERENCES = (
         "Names of the conferences that somebody is in",
         read=conferences.read_conferences,
         write=conferences.write_conferences,
+        text_errors=TEXT_ON_LISTS,
         answers=(200, conferences.ConferencesBody),
     ),
     row(
@@ -155,6 +157,7 @@ _CALLS = (
         read=partial(calllists.read_calls, PROFILE),
         write=partial(calllists.write_calls, PROFILE),
         query=calllists.list_query_schema(PROFILE),
+        text_errors=TEXT_ON_LISTS,
         answers=(200, calllists.CallIdsBody, calllists.DetailsBody),
     ),
     row(
@@ -226,6 +229,7 @@ _RECORDINGS = (
         read=partial(recordings.read_recordings, PROFILE),
         write=partial(recordings.write_recordings, PROFILE),
         query=recordings.list_query_schema(PROFILE),
+        text_errors=TEXT_ON_LISTS,
         answers=(200, recordings.RecordingsBody),
     ),
     row(
@@ -299,6 +303,7 @@ _APPLICATIONS = (
         read=partial(applications.read_list, PROFILE),
         write=partial(applications.write_list, PROFILE),
         query=applications.list_query_schema(PROFILE),
+        text_errors=TEXT_ON_LISTS,
         answers=(200, applications.ApplicationsBody),
     ),
     row(

@@ -8,7 +8,7 @@ from tapeline.api.dialects.vobiz.answer import ROOM_DOCUMENT, parse_answer
 from tapeline.api.dialects.vobiz.callbacks import ask, render_event, seal
 from tapeline.api.dialects.vobiz.errors import render_error, render_unknown
 from tapeline.api.dialects.vobiz.routes import OPERATIONS
-from tapeline.api.dialects.vobiz.wire import PROFILE, ErrorBody
+from tapeline.api.dialects.vobiz.wire import PROFILE, ErrorBody, UnknownBody
 from tapeline.api.schema import json_schema
 
 _ERROR = json_schema(ErrorBody)
@@ -50,5 +50,8 @@ DIALECT = Dialect(
         "AuthID": {"type": "apiKey", "in": "header", "name": "X-Auth-ID"},
         "AuthToken": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
     },
-    error_responses=dict.fromkeys((400, 401, 403, 404, 409, 500, 503), _ERROR),
+    error_responses={
+        **dict.fromkeys((400, 401, 403, 409, 500, 503), _ERROR),
+        404: {"anyOf": [_ERROR, json_schema(UnknownBody)]},
+    },
 )

@@ -82,6 +82,12 @@ class ErrorBody(ResponseBody):
     error: str
 
 
+class UnknownBody(ResponseBody):
+    """A path that there is not."""
+
+    message: str
+
+
 # recordings of conferences and calls
 
 
