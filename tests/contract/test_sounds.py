@@ -10,6 +10,7 @@ from tests.contract.bad_server import Misbehaviour, answer, bad_server, flood, s
 
 from tapeline.domain.error import DestinationFault, SynthesiserFailed
 from tapeline.flow import Sounds
+from tapeline.flow.sounds import BEEP, RING_BACK
 from tapeline.net import Destinations, GuardedClient, Limits
 
 QUICK = Limits(connect_timeout_ms=500, read_timeout_ms=200, total_ms=2_000, body_bytes=100_000)
@@ -94,19 +95,21 @@ async def test_what_cannot_be_fetched_leaves_nothing_behind(
     assert files(tmp_path) == []
 
 
-async def test_words_and_beeps_are_files_for_as_long_as_they_are_heard(
+async def test_words_and_tones_are_files_for_as_long_as_they_are_heard(
     sounds: Sounds, tmp_path: Path
 ) -> None:
     async with sounds.spoken("Hello", voice="WOMAN", language="en-US") as path:
         assert path.read_text() == "WOMAN en-US Hello"
-    async with sounds.beep() as path:
-        with wave.open(str(path)) as tone:
-            shape = (tone.getnchannels(), tone.getframerate(), tone.getnframes())
+    shapes = []
+    for tone in (BEEP, RING_BACK):
+        async with sounds.tone(tone) as path:
+            with wave.open(str(path)) as made:
+                shapes.append((made.getnchannels(), made.getframerate(), made.getnframes()))
     with pytest.raises(SynthesiserFailed):
         async with sounds.spoken("", voice="", language=""):
             pass
 
-    assert shape == (1, 8_000, 2_000)
+    assert shapes == [(1, 8_000, 2_000), (1, 8_000, 40_000)]
     assert files(tmp_path) == []
 
 

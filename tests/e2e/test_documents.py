@@ -5,6 +5,7 @@ import time
 from xml.sax.saxutils import escape
 
 import pytest
+from tests.e2e.documents import number, xml
 from tests.e2e.site import Site
 
 from tapeline.domain.call import Direction
@@ -12,7 +13,6 @@ from tapeline.domain.command import ListCalls
 from tapeline.domain.id import AccountId
 from tapeline.domain.recording import RecordingEnd
 from tapeline.testing import (
-    Answer,
     Call,
     EndedBy,
     Silence,
@@ -29,18 +29,6 @@ LOW_HZ, HIGH_HZ = 440, 1_000
 LEVEL_DBOV = -20.0
 ALIGNED_MS = 20
 CROSS_TALK_DB = -60
-
-
-def xml(body: str) -> Answer:
-    text = f"<Response>{body}</Response>"
-    return Answer(body=text.encode(), content_type="application/xml")
-
-
-async def number(site: Site, called: str, body: str) -> str:
-    """A number that is answered with a document; the URI to call."""
-    site.receiver.script(f"/answer/{called}", xml(body))
-    await site.application(called, answer_url=site.receiver.url(f"/answer/{called}"))
-    return site.node.sip_uri(called)
 
 
 async def dialled(site: Site, called: str, body: str, callee: Softphone) -> tuple[Call, Call]:

@@ -6,6 +6,7 @@ import struct
 import wave
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +29,21 @@ _PREFIX = "sound-"
 _OK = 200
 _SERVER_ERROR = 500
 _FINAL = frozenset({Failure.INVALID_URL, Failure.REFUSED_DESTINATION, Failure.TOO_LARGE})
-_BEEP_HZ, _BEEP_MS, _RATE_HZ, _LOUDNESS = 1_000, 250, 8_000, 8_000
+_RATE_HZ = 8_000
+_LOUDNESS = 3_300
+"""-20 dBov."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    hertz: int
+    on_ms: int
+    off_ms: int
+
+
+BEEP = Tone(1_000, 250, 0)
+RING_BACK = Tone(425, 1_000, 4_000)
+"""ITU-T E.180: what most of the world hears while it rings."""
 
 
 class SoundSource(Protocol):
@@ -40,7 +55,7 @@ class SoundSource(Protocol):
     def spoken(self, text: str, *, voice: str, language: str) -> AbstractAsyncContextManager[Path]:
         """Raises SynthesiserFailed, OSError."""
 
-    def beep(self) -> AbstractAsyncContextManager[Path]:
+    def tone(self, tone: Tone) -> AbstractAsyncContextManager[Path]:
         """Raises OSError."""
 
 
@@ -79,9 +94,9 @@ class Sounds:
             yield path
 
     @asynccontextmanager
-    async def beep(self) -> AsyncIterator[Path]:
+    async def tone(self, tone: Tone) -> AsyncIterator[Path]:
         with self._temporary() as path:
-            await asyncio.to_thread(write_beep, path)
+            await asyncio.to_thread(write_tone, path, tone)
             yield path
 
     @contextmanager
@@ -108,14 +123,13 @@ class Sounds:
                     raise DestinationFault(url, f"answered {status} instead of 200")
 
 
-def write_beep(path: Path) -> None:
-    """A short tone."""
-    count = _RATE_HZ * _BEEP_MS // 1_000
-    samples = (
-        int(_LOUDNESS * math.sin(2 * math.pi * _BEEP_HZ * n / _RATE_HZ)) for n in range(count)
-    )
+def write_tone(path: Path, tone: Tone) -> None:
+    """One period of it."""
+    on, off = (_RATE_HZ * ms // 1_000 for ms in (tone.on_ms, tone.off_ms))
+    turn = 2 * math.pi * tone.hertz / _RATE_HZ
+    samples = [round(_LOUDNESS * math.sin(turn * n)) for n in range(on)] + [0] * off
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(_RATE_HZ)
-        out.writeframes(struct.pack(f"<{count}h", *samples))
+        out.writeframes(struct.pack(f"<{len(samples)}h", *samples))

@@ -11,7 +11,7 @@ from tapeline.domain.error import AlreadyRecording, Conflict, NotFound, Unavaila
 from tapeline.domain.id import new_uuid
 from tapeline.domain.recording import Starter
 from tapeline.domain.verb import JoinConference, RecordOnJoin
-from tapeline.flow.walk import Step, Walk, drop
+from tapeline.flow.walk import Step, Walk
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -46,10 +46,10 @@ def _facts(seat: Seat) -> dict[str, str]:
 async def _stay(walk: Walk, verb: JoinConference, seat: Seat) -> None:
     """Until the call has left the conference, or its time there is up."""
     with ExitStack() as open_things:
-        listening: list[asyncio.Future[None]] = []
+        listening: list[asyncio.Task[None]] = []
         if verb.hang_up_on_star or verb.digits_match:
             inbox = open_things.enter_context(calls.listening(walk.live_call))
-            listening.append(asyncio.ensure_future(_follow_keys(walk, verb, seat, inbox)))
+            listening.append(walk.go_on_beside(_follow_keys(walk, verb, seat, inbox), "keys"))
         try:
             async with asyncio.timeout(verb.time_limit_ms / 1000):
                 await seat.left.wait()
@@ -57,7 +57,7 @@ async def _stay(walk: Walk, verb: JoinConference, seat: Seat) -> None:
             await conferences.leave_conference(walk.parts, seat)
             await seat.left.wait()
         finally:
-            await drop(*listening)
+            await walk.stop(*listening)
 
 
 async def _follow_keys(walk: Walk, verb: JoinConference, seat: Seat, inbox: DigitInbox) -> None:

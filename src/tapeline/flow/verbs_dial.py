@@ -13,8 +13,10 @@ from tapeline.control.live import Bridge, End, LiveCall
 from tapeline.domain.call import EndCause, EndSource
 from tapeline.domain.error import AnswerInvalid, EngineFailed, Invalid, Unavailable
 from tapeline.domain.verb import Dial, DialTarget
+from tapeline.flow import dial_words
+from tapeline.flow.sounds import RING_BACK
 from tapeline.flow.verbs_record import record_beside
-from tapeline.flow.walk import Step, Walk, drop
+from tapeline.flow.walk import Step, Walk
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -26,16 +28,6 @@ _PART_KEY = "*"
 _LOST_RACE = End(
     cause=EndCause.CANCELED, source=EndSource.SYSTEM, detail="somebody else answered first"
 )
-_STATUSES: Mapping[tuple[EndCause, bool], str] = {
-    (EndCause.BUSY, False): "busy",
-    (EndCause.NO_ANSWER, False): "no-answer",
-    (EndCause.NO_ANSWER, True): "timeout",
-    (EndCause.CANCELED, False): "cancel",
-    (EndCause.CANCELED, True): "cancel",
-}
-"""By why nobody was reached, and whether it was our own limit; everything else has failed."""
-_FAILED = "failed"
-_BEST_FIRST = ("busy", "no-answer", "timeout", "cancel", _FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +74,7 @@ class _Attempt:
     async def run(self) -> None:
         for position, target in enumerate(self._verb.targets, start=1):
             await self._call(position, target)
-        self._winner = await self._first_answer()
+        self._winner = await self._first_answer_while_ringing()
         if any(leg.live_call.has_rung for leg in self._legs):
             self._walk.note_activity()
         for leg in self._legs:
@@ -105,34 +97,13 @@ class _Attempt:
 
     def facts(self) -> Mapping[str, str]:
         """What the action is told."""
-        status, cause = self._status()
-        return {
-            "verb": "dial",
-            "dial_status": status,
-            "dial_ring_status": _word(is_so=any(leg.live_call.has_rung for leg in self._legs)),
-            "dial_hangup_cause": cause,
-            "dial_aleg_id": self._walk.live_call.call.id,
-            "dial_bleg_id": self._winner.live_call.call.id if self._winner is not None else "",
-        }
-
-    def _status(self) -> tuple[str, str]:
-        """The word for it and the `EndCause`; of several whom nobody reached, the one that says
-        most.
-        """
-        if self._winner is not None:
-            return "completed", self._winner.live_call.call.end_cause or ""
-        if self._walk.live_call.is_over:
-            return "cancel", EndCause.CANCELED
-        ends = [leg.live_call.call for leg in self._legs if leg.live_call.call.end_cause]
-        found = [
-            (_STATUSES.get((call.end_cause, call.end_source is EndSource.SYSTEM), _FAILED), call)
-            for call in ends
-            if call.end_cause is not None
-        ]
-        if not found:
-            return _FAILED, EndCause.FAULT
-        status, call = min(found, key=lambda pair: _BEST_FIRST.index(pair[0]))
-        return status, call.end_cause or ""
+        return dial_words.outcome(
+            self._walk.live_call.call,
+            self._winner.live_call.call if self._winner is not None else None,
+            [leg.live_call.call for leg in self._legs],
+            is_over=self._walk.live_call.is_over,
+            has_rung=any(leg.live_call.has_rung for leg in self._legs),
+        )
 
     # Reaching somebody.
 
@@ -168,9 +139,32 @@ class _Attempt:
         if target.send_digits:
             _log.warning("digits_not_sent", call=live_call.call.id, reason="not supported")
 
+    async def _first_answer_while_ringing(self) -> _Leg | None:
+        """A call that was answered before would hear nothing meanwhile; the phone of another one
+        rings by itself.
+        """
+        if not self._walk.live_call.is_answered:
+            return await self._first_answer()
+        ringing = self._walk.go_on_beside(self._let_hear_ringing(), "ringing")
+        try:
+            return await self._first_answer()
+        finally:
+            await self._walk.stop(ringing)
+
+    async def _let_hear_ringing(self) -> None:
+        walk = self._walk
+        try:
+            async with walk.sounds.tone(RING_BACK) as path:
+                await calls.play(walk.parts, walk.live_call, path, loops=0)
+        except (EngineFailed, OSError) as error:
+            _log.warning("sound_not_heard", call=walk.live_call.call.id, reason=str(error))
+
     async def _first_answer(self) -> _Leg | None:
         """None when all of them have ended."""
-        waiting = {asyncio.ensure_future(_is_reached(leg.live_call)): leg for leg in self._legs}
+        walk = self._walk
+        waiting = {
+            asyncio.ensure_future(_is_reached(walk, leg.live_call)): leg for leg in self._legs
+        }
         try:
             while waiting:
                 done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -180,7 +174,7 @@ class _Attempt:
                         return leg
             return None
         finally:
-            await drop(*waiting)
+            await walk.drop(*waiting)
 
     # Talking.
 
@@ -215,7 +209,7 @@ class _Attempt:
                     return_when=asyncio.FIRST_COMPLETED,
                 )
             finally:
-                await drop(*waiting)
+                await self._walk.drop(*waiting)
         if not bridged.ended.is_set():
             cause = EndCause.NORMAL if done else EndCause.TIME_LIMIT
             end = End(cause=cause, source=EndSource.DOCUMENT)
@@ -225,19 +219,10 @@ class _Attempt:
     # Telling.
 
     async def _tell(self, topic: str, leg: _Leg, more: Mapping[str, str] | None = None) -> None:
-        verb, call = self._verb, leg.live_call.call
-        if verb.callback_url is None:
-            return
-        extra = {
-            "dial_aleg_id": self._walk.live_call.call.id,
-            "dial_bleg_id": call.id,
-            "dial_bleg_status": call.state.value,
-            "dial_bleg_from": call.caller,
-            "dial_bleg_to": call.called,
-            "dial_bleg_position": str(leg.position),
-            **(more or {}),
-        }
-        await self._walk.tell(topic, verb.callback_url, verb.callback_method, extra)
+        verb, mine, other = self._verb, self._walk.live_call.call, leg.live_call.call
+        if verb.callback_url is not None:
+            extra = {**dial_words.progress(mine, other, leg.position), **(more or {})}
+            await self._walk.tell(topic, verb.callback_url, verb.callback_method, extra)
 
     async def _tell_end(self, leg: _Leg) -> None:
         """Once. One that somebody has taken elsewhere goes on, and has no end to tell."""
@@ -249,38 +234,21 @@ class _Attempt:
                 await leg.live_call.ended.wait()
         except TimeoutError:
             _log.warning("dialled_call_not_ended_yet", call=leg.live_call.call.id)
-        call = leg.live_call.call
-        ended_at_ms = call.ended_at_ms or self._walk.parts.clock.now_ms()
-        talked_from_ms = call.answered_at_ms or ended_at_ms
-        more = {
-            "dial_bleg_duration": _seconds(ended_at_ms - call.created_at_ms),
-            "dial_bleg_bill_duration": _seconds(ended_at_ms - talked_from_ms),
-            "dial_hangup_cause": call.end_cause or "",
-            "dial_hangup_source": call.end_source or "",
-        }
+        more = dial_words.end(leg.live_call.call, self._walk.parts.clock.now_ms())
         await self._tell("dial_hangup", leg, more)
 
 
-async def _is_reached(live_call: LiveCall) -> bool:
+async def _is_reached(walk: Walk, live_call: LiveCall) -> bool:
     """Returns when it was answered, or has ended."""
     answered = asyncio.ensure_future(live_call.answered.wait())
     ended = asyncio.ensure_future(live_call.ended.wait())
     try:
         await asyncio.wait({answered, ended}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await drop(answered, ended)
+        await walk.drop(answered, ended)
     return live_call.answered.is_set() and not live_call.is_over
 
 
 async def _part_key(inbox: DigitInbox) -> None:
     while await inbox.get() != _PART_KEY:
         pass
-
-
-def _word(*, is_so: bool) -> str:
-    return "true" if is_so else "false"
-
-
-def _seconds(span_ms: int) -> str:
-    """Begun seconds count, as they are billed."""
-    return str(-(-max(0, span_ms) // 1_000))

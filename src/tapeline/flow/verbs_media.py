@@ -7,7 +7,8 @@ from tapeline.control.digits import DigitInbox
 from tapeline.domain.error import DestinationFault, EngineFailed, SynthesiserFailed
 from tapeline.domain.verb import GetDigits, Play, Speak, Wait
 from tapeline.flow.documents import absolute
-from tapeline.flow.walk import Step, Walk, drop
+from tapeline.flow.sounds import BEEP
+from tapeline.flow.walk import Step, Walk
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -59,7 +60,7 @@ async def _first_digit(walk: Walk, verb: GetDigits, inbox: DigitInbox) -> str | 
             await asyncio.wait({keyed}, timeout=verb.first_digit_ms / 1000)
         return keyed.result() if keyed.done() else None
     finally:
-        await drop(prompting, keyed)
+        await walk.drop(prompting, keyed)
 
 
 async def _next_digit(inbox: DigitInbox, within_ms: int) -> str | None:
@@ -74,7 +75,7 @@ async def _prompt(walk: Walk, verb: GetDigits) -> None:
     for prompt in verb.prompts:
         await _let_hear(walk, prompt)
     if verb.beep:
-        async with walk.sounds.beep() as path:
+        async with walk.sounds.tone(BEEP) as path:
             await calls.play(walk.parts, walk.live_call, path)
 
 

@@ -10,7 +10,7 @@ from tapeline.domain.error import Conflict, EngineFailed, NotFound, Unavailable
 from tapeline.domain.id import RecordingId, new_uuid
 from tapeline.domain.recording import Recording, RecordingEnd, Starter
 from tapeline.domain.verb import RecordCall
-from tapeline.flow.walk import Step, Walk, drop
+from tapeline.flow.walk import Step, Walk
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -96,7 +96,7 @@ async def _until_end(
     try:
         await asyncio.wait({ended, keyed}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await drop(ended, keyed)
+        await walk.drop(ended, keyed)
     if keyed.cancelled():
         return None
     try:

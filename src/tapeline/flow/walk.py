@@ -12,7 +12,7 @@ from tapeline.control.parts import Parts
 from tapeline.domain import event
 from tapeline.domain.account import Account
 from tapeline.domain.call import EndCause, EndSource
-from tapeline.domain.error import DestinationFault
+from tapeline.domain.error import DestinationFault, TapelineError
 from tapeline.domain.id import EventId, new_uuid
 from tapeline.domain.verb import Action, RecordCall
 from tapeline.flow.documents import Documents, Pause, Question, absolute
@@ -120,28 +120,35 @@ class Walk:
     # What goes on beside the verbs.
 
     def go_on_beside(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Until it ends, or the walk does. An exception in it is a bug of ours."""
+        """Until it ends, or the walk does. An unexpected exception in it is a bug of ours."""
         task = asyncio.create_task(work, name=f"{name} of call {self.live_call.call.id}")
         self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
         task.add_done_callback(self._note_end)
         return task
 
-    def _note_end(self, task: asyncio.Task[None]) -> None:
-        self._beside.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.parts.bugs.add(task.get_name(), error)
+    async def stop(self, *tasks: asyncio.Task[None]) -> None:
+        """Ends what `go_on_beside` began."""
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def drop(self, *futures: asyncio.Future[Any]) -> None:
+        """Ends what nobody waits for any more."""
+        for future in futures:
+            future.cancel()
+        if futures:
+            for future in (await asyncio.wait(futures))[0]:
+                self._note_end(future)
+
+    def _note_end(self, task: asyncio.Future[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, TapelineError):
+            _log.warning("not_done_beside", call=self.live_call.call.id, reason=str(error))
+        elif error is not None:
+            self.parts.bugs.add("call program", error)
 
     async def close(self) -> None:
         """Ends what goes on beside."""
-        await drop(*self._beside)
-
-
-async def drop(*tasks: asyncio.Future[Any]) -> None:
-    """Cancels what still runs of them and waits for its end; what came of them is nobody's."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        done, _ = await asyncio.wait(tasks)
-        for task in done:
-            if not task.cancelled():
-                task.exception()
+        await self.stop(*self._beside)

@@ -54,6 +54,7 @@ from tapeline.domain.verb import (
 from tapeline.engine import MemoryEngine
 from tapeline.flow import CallPrograms, Commanded, Documents, Program, Walker
 from tapeline.flow.documents import Question, Reply
+from tapeline.flow.sounds import Tone
 from tapeline.recording import recording_event
 from tapeline.recording.facts import of_finished, terminal, with_facts
 from tapeline.state import SqlStore, Vault
@@ -214,8 +215,8 @@ class MemorySounds:
             yield path
 
     @contextlib.asynccontextmanager
-    async def beep(self) -> AsyncIterator[Path]:
-        with self._there("beep") as path:
+    async def tone(self, tone: Tone) -> AsyncIterator[Path]:
+        with self._there(f"tone {tone.hertz}") as path:
             yield path
 
     @contextlib.contextmanager

@@ -295,6 +295,31 @@ async def test_a_recording_waits_for_the_answer_and_has_the_caller_left(node: Wo
     assert page.total == 1
 
 
+async def test_a_call_that_was_answered_before_hears_it_ring_until_the_answer(
+    node: World,
+) -> None:
+    leg = await call_with(node, ("record", {"in_background": True}), dial(BOB))
+    (other,) = await node.dialled()
+    spec = node.engine.playbacks[await node.playing()]
+
+    node.engine.answer_from_outside(other)
+    await node.happened(event.CallsBridged, 2)
+
+    assert (spec.leg, spec.path, spec.loops) == (leg, "tone 425", 0)
+    assert (node.engine.playbacks, node.sounds.open) == ({}, [])
+    assert node.engine.names().index("stop_play") < node.engine.names().index("join")
+
+
+async def test_ringing_that_cannot_be_played_harms_no_call(node: World) -> None:
+    node.engine.refuse_next("play")
+    await call_with(node, ("record", {"in_background": True}), dial(BOB))
+    (other,) = await node.dialled()
+
+    node.engine.answer_from_outside(other)
+
+    await node.happened(event.CallsBridged, 2)
+
+
 async def test_one_that_is_taken_elsewhere_is_left_there(node: World) -> None:
     _leg, other = await talking(node)
 

@@ -174,7 +174,7 @@ async def test_the_time_for_the_first_digit_begins_after_the_prompts_and_the_bee
         node, digits(prompts=[["play", {"url": SOUND}]], beep=True, first_digit_ms=5_000)
     )
     node.engine.finish_play(await node.playing())
-    await node.until(lambda: node.sounds.open == ["beep"])
+    await node.until(lambda: node.sounds.open == ["tone 1000"])
     node.engine.finish_play(await node.playing())
     await node.until(lambda: not node.sounds.open)
 
