@@ -154,8 +154,7 @@ async def test_a_recorded_room_that_its_last_member_leaves(stage: Stage) -> None
     leg = await bring_in(stage, story, room)
     spec = RecorderSpec(folder=str(stage.spool / "one"), format="wav", room=room)
     recorder = await stage.engine.start_recording(spec)
-    assert names(story.signals) == ["RecordingArmed"]
-    await story.next(1)
+    assert names(await story.next(1)) == ["RecordingArmed"]
 
     await stage.hang_up_from_outside(leg)
     ended, left, empty = await story.next(3)
