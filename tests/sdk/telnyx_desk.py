@@ -66,6 +66,7 @@ class Desk:
         holds: Callable[[dict[str, Any]], bool] = lambda _payload: True,
         *,
         path: str = HOOK,
+        within_s: float = PATIENCE_S,
     ) -> dict[str, Any]:
         """The last event of that type whose payload fits, when it has come."""
         found: list[dict[str, Any]] = []
@@ -78,7 +79,7 @@ class Desk:
             ]
             return bool(found)
 
-        await eventually(has_come, f"{event_type} at {path}", within_s=PATIENCE_S)
+        await eventually(has_come, f"{event_type} at {path}", within_s=within_s)
         return found[-1]
 
     async def saved(self, recording_id: str, *, kind: str = "conference") -> dict[str, Any]:

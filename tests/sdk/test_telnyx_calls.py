@@ -13,6 +13,7 @@ from tests.e2e.site import eventually
 from tests.sdk.telnyx_desk import HOOK, SPARE, Desk, open_desk
 
 from tapeline.testing import Answer, CallRejected, Silence, Tone, find_tone, tone_level
+from tapeline.testing.words import plain_words, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -225,6 +226,37 @@ async def test_what_of_a_call_is_recorded(
     await call.hang_up()
 
 
+async def test_a_record_commands_state_becomes_the_calls(desk: Desk) -> None:
+    call, call_control_id = await desk.talk("desk-state", caller="state")
+    actions, status = desk.client.calls.actions, desk.client.calls.retrieve_status
+    states = []
+
+    await desk.ask(
+        actions.start_recording,
+        call_control_id,
+        channels="single",
+        format="mp3",
+        client_state="YQ==",
+    )
+    states.append((await desk.ask(status, call_control_id)).data.client_state)
+    await desk.ask(actions.pause_recording, call_control_id, client_state="Yg==")
+    states.append((await desk.ask(status, call_control_id)).data.client_state)
+    await desk.ask(actions.resume_recording, call_control_id)
+    with pytest.raises(telnyx.NotFoundError):
+        await desk.ask(
+            actions.stop_recording, call_control_id, recording_id="none", client_state="YWM="
+        )
+    await desk.ask(actions.update_client_state, call_control_id, client_state="Yw==")
+    await desk.ask(actions.stop_recording, call_control_id)
+    saved = await desk.event(
+        "call.recording.saved", lambda p: p["call_control_id"] == call_control_id
+    )
+
+    assert states == ["YQ==", "Yg=="]
+    assert saved["payload"]["client_state"] == "Yw=="
+    await call.hang_up()
+
+
 async def test_a_recording_ends_by_itself(desk: Desk) -> None:
     call, call_control_id = await desk.talk("desk-lim", caller="lim", play=Tone(440, LEVEL))
     start = desk.client.calls.actions.start_recording
@@ -265,6 +297,37 @@ async def test_a_call_that_rings_cannot_be_recorded(desk: Desk) -> None:
     await dialled.cancel()
     ended = await desk.event("call.hangup", lambda p: p["call_control_id"] == call_control_id)
     assert ended["payload"]["hangup_cause"] == "originator_cancel"
+
+
+async def test_a_recording_is_transcribed(desk: Desk) -> None:
+    call, call_control_id = await desk.talk("desk-words", caller="words")
+    started = await desk.ask(
+        desk.client.calls.actions.start_recording,
+        call_control_id,
+        channels="single",
+        format="wav",
+        transcription=True,
+    )
+    clip = await asyncio.to_thread(
+        say, "The delivery of seven yellow boxes will arrive on Monday.", voice="rms"
+    )
+    call.play(clip)
+    await asyncio.sleep(len(clip.samples) / 8_000)
+    await call.hang_up()
+    saved = await desk.event(
+        "call.recording.transcription.saved",
+        lambda p: p["recording_id"] == started.data.recording_id,
+        within_s=60.0,
+    )
+    transcriptions = desk.client.recording_transcriptions
+    listed = await desk.ask(transcriptions.list, filter={"recording_id": started.data.recording_id})
+    one = await desk.ask(transcriptions.retrieve, saved["payload"]["recording_transcription_id"])
+
+    text = saved["payload"]["transcription_text"]
+    assert {"seven", "yellow", "boxes", "monday"} <= set(plain_words(text))
+    assert saved["payload"]["status"] == "completed"
+    assert [each.transcription_text for each in (one.data, *listed.data)] == [text, text]
+    assert one.data.status == "completed"
 
 
 async def test_recordings_are_found_and_deleted(desk: Desk) -> None:

@@ -510,6 +510,8 @@ class StartCallRecording(Command[RecordingView]):
     call_id: CallId
     starter: Starter
     options: RecordingOptions = field(default_factory=RecordingOptions)
+    call_extras: dict[str, str] = field(default_factory=dict)
+    """Merged into `Call.extras`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -538,6 +540,8 @@ class StopCallRecording(Command["tuple[RecordingId, ...]"]):
     recording_id: RecordingId | None = None
     is_idempotent: bool = False
     extras: dict[str, str] = field(default_factory=dict)
+    call_extras: dict[str, str] = field(default_factory=dict)
+    """Merged into `Call.extras`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -563,6 +567,8 @@ class PauseCallRecording(Command["tuple[RecordingId, ...]"]):
     dialect: str
     recording_id: RecordingId | None = None
     resumes: bool = False
+    call_extras: dict[str, str] = field(default_factory=dict)
+    """Merged into `Call.extras`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

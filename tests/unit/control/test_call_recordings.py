@@ -13,6 +13,7 @@ from tapeline.domain import event
 from tapeline.domain.call import Direction
 from tapeline.domain.command import (
     ListRecordings,
+    PauseCallRecording,
     RecordingView,
     StartCallRecording,
     StopCallRecording,
@@ -263,3 +264,30 @@ async def test_a_limit_is_the_reason_even_when_a_stop_was_meant(
 
     row = await wait_until_ended(node.parts, view.recording.id)
     assert row.end_reason is RecordingEnd.SILENCE_LIMIT
+
+
+async def test_record_commands_leave_what_the_dialect_gave_with_the_call(
+    node: World, live_call: LiveCall
+) -> None:
+    call_id = live_call.call.id
+    seen = []
+
+    await node.control.execute(start(node, call_id, call_extras={"state": "started"}))
+    seen.append(live_call.call.extras["state"])
+    pause = PauseCallRecording(
+        account_id=node.account.id,
+        call_id=call_id,
+        dialect="plain",
+        call_extras={"state": "paused"},
+    )
+    await node.control.execute(pause)
+    seen.append(live_call.call.extras["state"])
+    with pytest.raises(RecordingNotFound):
+        await node.control.execute(
+            stop(node, call_id, recording_id=RecordingId("none"), call_extras={"state": "no"})
+        )
+    seen.append(live_call.call.extras["state"])
+    await node.control.execute(stop(node, call_id, call_extras={"state": "stopped"}))
+    seen.append((await node.call(call_id)).extras["state"])
+
+    assert seen == ["started", "paused", "paused", "stopped"]

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tapeline.control.live import LiveRecording, RecordingTarget
+from tapeline.control.calls.rows import merge_extras
+from tapeline.control.live import LiveCall, LiveRecording, RecordingTarget
 from tapeline.control.lookup import call_of, conference_of
 from tapeline.control.parts import Parts
 from tapeline.control.recordings.finish import has_finished
@@ -44,6 +45,8 @@ async def _pause_chosen(
         for recording in recordings:
             await _set_paused(parts, recording, is_paused=not command.resumes)
         await _store_states(parts, recordings)
+        if isinstance(command, PauseCallRecording) and isinstance(target, LiveCall):
+            await merge_extras(parts, target, command.call_extras)
     moved = tuple(recording.id for recording in recordings)
     _log.info("recordings_resumed" if command.resumes else "recordings_paused", recordings=moved)
     return moved

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from tapeline.control.calls.rows import merge_extras
 from tapeline.control.live import LiveCall, LiveConference, LiveRecording, epoch_ms
 from tapeline.control.lookup import call_of, conference_of
 from tapeline.control.parts import Parts
@@ -67,7 +68,9 @@ async def start_call_recording(parts: Parts, command: StartCallRecording) -> Rec
         _check_is_there(call, command)
         if not call.is_answered:
             raise CallNotAnswered(command.call_id)
-        return await _start(parts, account, call, command)
+        started = await _start(parts, account, call, command)
+    await merge_extras(parts, call, command.call_extras)
+    return started
 
 
 async def _account(parts: Parts, account_id: AccountId) -> Account:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tapeline.control.live import LiveRecording, RecordingTarget, unbroken
+from tapeline.control.calls.rows import merge_extras
+from tapeline.control.live import LiveCall, LiveRecording, RecordingTarget, unbroken
 from tapeline.control.lookup import call_of, conference_of
 from tapeline.control.parts import Parts
 from tapeline.control.recordings.finish import has_finished
@@ -43,6 +44,8 @@ async def _stop_chosen(
         if not recordings and not command.is_idempotent:
             raise NotRecording(word_of(target))
         await _merge_extras(parts, recordings, command.extras)
+        if isinstance(command, StopCallRecording) and isinstance(target, LiveCall):
+            await merge_extras(parts, target, command.call_extras)
         for recording in recordings:
             try:
                 await stop_recorder(parts, recording)

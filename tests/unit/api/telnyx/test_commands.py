@@ -109,7 +109,7 @@ async def test_a_calls_recording(body: Any, options: RecordingOptions) -> None:
 
     assert isinstance(command, commands.StartCallRecording)
     assert (command.call_id, command.options) == (CALL_ID, options)
-    assert command.starter.extras == {"client_state": STATE}
+    assert command.starter.extras == command.call_extras == {"client_state": STATE}
 
 
 @pytest.mark.parametrize(

@@ -217,11 +217,17 @@ def _recording_finished(event: events.RecordingFinished) -> CallbackMessage | No
 
 
 def _recording_state(event: RecordingEvent) -> str | None:
-    """What the record command said last, else the leg's or, of a conference, its own."""
+    """A call's recording has its leg's state, whose every command may have replaced it; a
+    conference's what the stop said, else its owner's. On another dialect's call the record
+    command's own state is all there is.
+    """
     given = event.recording.starter.extras.get(words.CLIENT_STATE)
+    of_leg = _client_state(event.call)
+    if event.recording.target is TargetKind.CALL:
+        return of_leg or given or None
     conference = event.conference
     of_conference = None if conference is None else conference.extras.get(words.CLIENT_STATE)
-    return given or _client_state(event.call) or of_conference or None
+    return given or of_leg or of_conference or None
 
 
 def _saved(event: RecordingEvent) -> dict[str, object]:

@@ -194,6 +194,7 @@ def read_start_call(request: WireRequest, account: Account) -> StartCallRecordin
         account_id=account.id,
         call_id=call_id,
         starter=starter(request, state_extras(body.client_state)),
+        call_extras=state_extras(body.client_state),
         options=RecordingOptions(
             format=RecordingFormat(body.format),
             layout=words.layout_of(body.channels, body.recording_track),
@@ -218,6 +219,7 @@ def read_stop_call(request: WireRequest, account: Account) -> StopCallRecording:
         dialect=words.NAME,
         recording_id=_only(body.recording_id),
         extras=state_extras(body.client_state),
+        call_extras=state_extras(body.client_state),
     )
 
 
@@ -233,4 +235,5 @@ def read_pause_call(
         dialect=words.NAME,
         recording_id=_only(body.recording_id),
         resumes=resumes,
+        call_extras=state_extras(body.client_state),
     )
