@@ -111,13 +111,12 @@ class Seat:
 
 @dataclass(slots=True, kw_only=True)
 class LiveConference(RecordingTarget):
-    """A conference and its room in the core. `creator` is the first leg that joined."""
+    """A conference and its room in the core."""
 
     conference: Conference
     room: RoomHandle
-    creator: Call
-    application: Application | None = None
-    """What steers the creator."""
+    founder: LiveCall
+    """The first leg that joined; kept when it has ended."""
     seats: dict[CallId, Seat] = field(default_factory=dict)
     end_reason: ConferenceEnd = ConferenceEnd.ALL_LEFT
     is_ending: bool = False
@@ -128,6 +127,11 @@ class LiveConference(RecordingTarget):
     """Nobody is in it any more."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when its name is free again."""
+
+    @property
+    def creator(self) -> Call:
+        """The founder's row as last committed."""
+        return self.founder.call
 
     @property
     def key(self) -> tuple[AccountId, str]:

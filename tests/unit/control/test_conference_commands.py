@@ -103,6 +103,22 @@ async def test_a_call_makes_a_conference_and_is_in_it(node: World) -> None:
     assert started.conference.state is ConferenceState.IN_PROGRESS
 
 
+async def test_a_creator_that_has_ended_is_told_as_it_ended(node: World) -> None:
+    creator, guest = await node.commanded(), await node.commanded()
+    await create(node, creator)
+    await join(node, guest)
+    its = {"account_id": node.account.id, "call_id": creator.call.id}
+
+    await node.control.execute(HangUpCall(**its, extras={"state": "last"}))
+    await creator.ended.wait()
+    node.engine.hang_up_from_outside(guest.leg)
+    (ended,) = await node.happened(event.ConferenceEnded)
+
+    assert ended.creator == await node.call(creator.call.id)
+    assert ended.creator.extras == {"state": "last"}
+    assert ended.creator.ended_at_ms is not None
+
+
 async def test_a_name_that_is_live_is_taken(node: World) -> None:
     first, second = await node.commanded(), await node.commanded()
     await create(node, first)

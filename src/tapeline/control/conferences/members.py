@@ -227,12 +227,7 @@ async def _open(parts: Parts, live_call: LiveCall, founding: Founding) -> LiveCo
     except BaseException:
         await parts.engine.close_room(room)
         raise
-    live = LiveConference(
-        conference=conference,
-        room=room,
-        creator=live_call.call,
-        application=live_call.application,
-    )
+    live = LiveConference(conference=conference, room=room, founder=live_call)
     parts.live.add_conference(live)
     return live
 

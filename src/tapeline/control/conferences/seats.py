@@ -34,13 +34,9 @@ def hears(seat: Seat, participant: Participant) -> tuple[bool, bool]:
     return participant.muted or is_apart, participant.deaf or is_apart
 
 
-def context_of(parts: Parts, conference: LiveConference) -> Mapping[str, Any]:
+def context_of(conference: LiveConference) -> Mapping[str, Any]:
     """The fields of a ConferenceEvent that say whose conference it is."""
-    creator = parts.live.calls_by_id.get(conference.creator.id)
-    return {
-        "creator": creator.call if creator is not None else conference.creator,
-        "application": conference.application,
-    }
+    return {"creator": conference.creator, "application": conference.founder.application}
 
 
 async def empty_seat(parts: Parts, seat: Seat, at_ms: EpochMs) -> bool:
@@ -54,9 +50,7 @@ async def empty_seat(parts: Parts, seat: Seat, at_ms: EpochMs) -> bool:
     async with seat.lock:
         participant = replace(seat.participant, state=ParticipantState.LEFT, left_at_ms=at_ms)
         # One that never got in is nobody's event.
-        left = (
-            _left(parts, account, seat, participant, is_last=is_last) if seat.has_joined else None
-        )
+        left = _left(account, seat, participant, is_last=is_last) if seat.has_joined else None
 
         def work(tx: Transaction) -> None:
             tx.participants.update(participant)
@@ -73,7 +67,7 @@ async def empty_seat(parts: Parts, seat: Seat, at_ms: EpochMs) -> bool:
 
 
 def _left(
-    parts: Parts, account: Account, seat: Seat, participant: Participant, *, is_last: bool
+    account: Account, seat: Seat, participant: Participant, *, is_last: bool
 ) -> event.ParticipantLeft:
     return event.ParticipantLeft(
         id=EventId(new_uuid()),
@@ -85,7 +79,7 @@ def _left(
         is_last=is_last,
         callback_url=seat.callback_url,
         callback_method=seat.callback_method,
-        **context_of(parts, seat.conference),
+        **context_of(seat.conference),
     )
 
 
@@ -99,7 +93,7 @@ async def complete_if_empty(parts: Parts, conference: LiveConference) -> None:
     except EngineFailed as error:
         parts.bugs.add("close_room", error)
     account = await parts.accounts.get(conference.conference.account_id)
-    context = context_of(parts, conference)
+    context = context_of(conference)
     completed = completed_conference(
         conference.conference, conference.end_reason, parts.clock.now_ms()
     )

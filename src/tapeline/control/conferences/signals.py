@@ -40,7 +40,7 @@ async def _store_joined(
 ) -> None:
     is_first = not any(other.has_joined for other in seat.conference.seats.values())
     account = await parts.accounts.get(row.account_id)
-    now_ms, context = parts.clock.now_ms(), context_of(parts, seat.conference)
+    now_ms, context = parts.clock.now_ms(), context_of(seat.conference)
 
     def work(tx: Transaction) -> None:
         tx.participants.update(participant)
