@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.site import Site
+from tests.e2e.site import Site, open_site
 
 from tapeline.domain.command import (
     ConferenceRef,
@@ -35,6 +35,7 @@ DIALECT = "vobiz"
 OWN_HZ, REST_HZ, SECRET_HZ = 440, 1_000, 1_370
 LEVEL_DBOV = -20.0
 CROSS_TALK_DB = -60
+LOST_TAIL_MS = 1_000
 SECRET_DIGITS = "973158642"
 
 
@@ -181,3 +182,28 @@ def files(folder: Path) -> Iterator[Path]:
 
 def holds(path: Path, text: str) -> bool:
     return text.encode() in path.read_bytes()
+
+
+async def test_r07_both_sides_of_a_call_survive_a_kill_of_the_node(tmp_path: Path) -> None:
+    async with open_site(tmp_path) as site:
+        ann = await site.sit("killed", caller="ann", play=Tone(OWN_HZ, LEVEL_DBOV))
+        bob = await site.sit("killed", caller="bob", play=Tone(REST_HZ, LEVEL_DBOV))
+        anns = await call_id(site, "killed", "ann")
+        view = await start(site, anns, Layout.CALLER_CALLEE, "/killed")
+        await asyncio.sleep(2.0)
+        await site.node.kill()
+
+        await site.node.start()
+
+        told = (await site.receiver.wait_for("/killed")).fields()
+        sound = await asyncio.to_thread(read_sound, (await site.fetch(view.link)).body)
+        row = await site.recording(view.recording.id)
+        await asyncio.gather(ann.hang_up(), bob.hang_up())
+
+    assert (told["recording_health"], told["call_uuid"]) == ("recovered", anns)
+    assert (row.end_reason, row.call_id) == (RecordingEnd.NODE_LOST, anns)
+    assert sound.channels == 2
+    assert sound.duration_ms >= 2_000 - LOST_TAIL_MS
+    for side, hertz in enumerate((OWN_HZ, REST_HZ)):
+        (span,) = find_tone(sound.channel(side), hertz)
+        assert span.duration_ms == pytest.approx(sound.duration_ms, abs=60)
