@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.e2e.site import PATIENCE_S, Site, eventually
 
-from tapeline.domain.command import AddNumber, CreateApplication, ListCalls
+from tapeline.domain.command import AddNumber, CreateApplication, ListCalls, SetAccount
 from tapeline.domain.id import AccountId
 from tapeline.testing import Call, Received, Softphone, Sound, Tone, read_sound, tone_level
 
@@ -92,3 +92,18 @@ def hears(sound: Sound, channel: int, hz: float) -> bool:
 
 async def wait_for(site: Site, path: str, *, count: int = 1) -> Received:
     return await site.receiver.wait_for(path, count=count, timeout_s=PATIENCE_S)
+
+
+@asynccontextmanager
+async def choosing(site: Site, key: str, *, choice: str, default: str) -> AsyncIterator[None]:
+    """A dialect's setting of the account, for as long as it lasts."""
+    account_id = AccountId(site.account.auth_id)
+
+    async def choose(value: str) -> None:
+        await site.local.execute(SetAccount(account_id=account_id, dialect_settings={key: value}))
+
+    await choose(choice)
+    try:
+        yield
+    finally:
+        await choose(default)

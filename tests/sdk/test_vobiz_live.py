@@ -1,11 +1,12 @@
 """`vobiz-python` 0.1.1, unmodified, pointed at a live node by one line, with SIP calls on it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import pytest_asyncio
 import vobiz
 from tests.e2e.site import Site, eventually
 from tests.sdk.stage import (
@@ -13,6 +14,8 @@ from tests.sdk.stage import (
     CALLER_HZ,
     answer_with,
     blocking,
+    call_of,
+    choosing,
     hears,
     listen,
     talking,
@@ -22,10 +25,10 @@ from vobiz.exceptions import AuthenticationError, ResourceNotFoundError, Validat
 from vobiz.utils import validate_signature, validate_v3_signature
 
 from tapeline import compat
-from tapeline.domain.command import SetAccount
-from tapeline.domain.id import AccountId
 from tapeline.testing import Answer, EndedBy, Received, Softphone, Tone
+from tapeline.testing.words import plain_words, say
 
+SENTENCE = "The delivery of seven yellow boxes will arrive on Monday afternoon."
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -39,15 +42,11 @@ def client(site: Site) -> Iterator[Any]:
     made.multipart_session.close()
 
 
-@pytest.fixture(params=["doc", "sdk"])
-async def v3(site: Site, request: pytest.FixtureRequest) -> str:
-    """Which form of signature V3 the account has chosen."""
-    choice: str = request.param
-    command = SetAccount(
-        account_id=AccountId(site.account.auth_id), dialect_settings={"vobiz.vobiz_v3": choice}
-    )
-    await site.local.execute(command)
-    return choice
+@pytest_asyncio.fixture(params=["doc", "sdk"], loop_scope="module")
+async def v3(site: Site, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """Which form of signature V3 the account has chosen; afterwards the documented one."""
+    async with choosing(site, "vobiz.vobiz_v3", choice=request.param, default="doc"):
+        yield request.param
 
 
 def is_signed(site: Site, told: Received, *, v3: str = "doc") -> bool:
@@ -310,3 +309,33 @@ async def test_wrong_credentials_and_the_wrong_case(site: Site, client: Any) -> 
     client.base_uri = site.node.http_url + "/api/v1/Account"
     with pytest.raises(AuthenticationError, match="credentials"):
         await blocking(client.calls.list_live)
+
+
+# transcription
+
+
+async def test_what_was_said_on_a_call_comes_back(site: Site, client: Any) -> None:
+    clip = await asyncio.to_thread(say, SENTENCE, voice="rms")
+    call = await site.sit("vobiz-words", caller="vobiz-speaker")
+    live = await call_of(site, "vobiz-speaker")
+    await blocking(
+        client.calls.start_recording,
+        live,
+        transcription_type="auto",
+        transcription_url=site.receiver.url("/vobiz-words"),
+    )
+    call.play(clip)
+    await asyncio.sleep(len(clip.samples) / 8_000 + 0.5)
+    await blocking(client.calls.stop_recording, live)
+    told = await site.receiver.wait_for("/vobiz-words", timeout_s=60)
+    fields = told.form()
+    path = ("Transcription", fields["recording_id"])
+    read = await blocking(client.request, "GET", path)
+    await call.hang_up()
+
+    assert is_signed(site, told)
+    assert (fields["call_uuid"], fields["error"]) == (live, "")
+    assert {"delivery", "yellow", "monday"} <= set(plain_words(fields["transcription"]))
+    assert fields["transcription_url"].startswith(site.node.http_url)
+    assert fields["transcription_url"].endswith("/".join(["", *path, ""]))
+    assert read.transcription == fields["transcription"]
