@@ -239,6 +239,11 @@ impl Stage {
     /// The tick alone.
     pub fn tick(&mut self) {
         self.tick.run(self.now);
+        self.after_tick();
+    }
+
+    /// What other threads and the phones do between two ticks.
+    pub fn after_tick(&mut self) {
         self.stock.restock();
         self.pass(1);
         for phone in &mut self.phones {
