@@ -97,6 +97,27 @@ async def test_a_conference_is_recorded(site: Site, client: Any, file_format: st
     assert kept.status == 200
 
 
+async def test_a_callback_is_repeated_as_its_url_says(site: Site, client: Any) -> None:
+    call = await site.sit("plivo-shaky", caller="shaky")
+    site.receiver.script(
+        "/plivo-shaky", Answer(status=503), Answer(status=404), Answer(delay_s=1.0), Answer()
+    )
+    await blocking(
+        client.conferences.record,
+        "plivo-shaky",
+        callback_url=site.receiver.url("/plivo-shaky#ct=500&rt=300&rc=3&rp=5xx,4xx,rt"),
+    )
+    await asyncio.sleep(0.3)
+    await blocking(client.conferences.record_stop, "plivo-shaky")
+    await site.receiver.wait_for("/plivo-shaky", count=4, timeout_s=20)
+    await call.hang_up()
+
+    told = site.receiver.received("/plivo-shaky")
+    assert all(is_signed(site, each) for each in told)
+    assert len({each.headers["x-plivo-signature-v3-nonce"] for each in told}) == 4
+    assert len({each.form()["recording_id"] for each in told}) == 1
+
+
 async def test_a_call_is_recorded_in_stereo_with_the_caller_left(site: Site, client: Any) -> None:
     async with talking(site, "plivo", number="plivo-stereo") as talk:
         live = await blocking(client.live_calls.list_ids)
