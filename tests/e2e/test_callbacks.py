@@ -101,6 +101,7 @@ async def test_its_method_and_encoding_are_the_customers_choice(
         recording_callback_url=site.receiver.url(f"/formal-{method}"),
         recording_callback_method=method,
     )
+    await asyncio.sleep(0.2)
     await call.hang_up()
 
     told = await site.receiver.wait_for(f"/formal-{method}")
