@@ -129,6 +129,26 @@ async def test_a_call_is_dialled_and_recorded_from_its_answer(desk: Desk) -> Non
     assert (saved["payload"]["channels"], saved["payload"]["client_state"]) == ("dual", STATE)
 
 
+async def test_the_answer_may_record(desk: Desk) -> None:
+    dialled, initiated = await desk.ring("desk-answer", caller="answered", play=Tone(440, LEVEL))
+    call_control_id = initiated["payload"]["call_control_id"]
+
+    answered = await desk.ask(
+        desk.client.calls.actions.answer,
+        call_control_id,
+        record="record-from-answer",
+        record_channels="single",
+        record_max_length=1,
+    )
+    call = await dialled.answered()
+    payload = await desk.saved(answered.data.recording_id, kind="call")
+    sound = await desk.sound(payload)
+
+    assert (payload["channels"], payload["format"]) == ("single", "mp3")
+    assert sound.duration_ms == pytest.approx(1_000, abs=1)
+    await call.hang_up()
+
+
 async def test_dialling_nobody_ends_by_itself(desk: Desk) -> None:
     dialled = await desk.ask(
         desk.client.calls.dial,

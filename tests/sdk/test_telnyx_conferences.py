@@ -4,8 +4,10 @@ by commands on real calls.
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
@@ -19,6 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 STATE, OTHER_STATE = "b3duZXI=", "c3RvcHBlZA=="
 LEVEL = -20.0
 BREATH_S = 0.3
+BEEP_HZ = 1_000
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -122,8 +125,9 @@ async def test_a_dual_recording_has_its_creator_left(
 
 
 async def test_a_single_recording_is_a_mix_with_its_beep(desk: Desk) -> None:
+    """The beep is heard in the room and stands at the file's beginning."""
     host, _, conference_id = await make(desk, "single", tone=440)
-    guest, _ = await add(desk, conference_id, "gsingle", tone=1_000)
+    guest, _ = await add(desk, conference_id, "gsingle", tone=700)
 
     started = await desk.ask(
         desk.client.conferences.actions.record_start, conference_id, format="wav", play_beep=True
@@ -134,11 +138,31 @@ async def test_a_single_recording_is_a_mix_with_its_beep(desk: Desk) -> None:
     sound = await desk.sound(payload)
 
     assert sound.channels == 1
-    for tone in (440, 1_000):
+    for tone in (440, 700):
         assert tone_level(sound.mono(), tone, sound.rate_hz) > LEVEL - 4
+    (beep,) = find_tone(sound.mono(), BEEP_HZ, rate_hz=sound.rate_hz)
+    assert beep.start_ms < 60
+    assert beep.duration_ms == pytest.approx(300, abs=20)
+    assert len(find_tone(guest.heard().samples, BEEP_HZ)) == 1
     assert (payload["channels"], payload["client_state"]) == ("single", None)
-    row = await desk.row(started.data.recording_id)
-    assert row.options.beep
+
+
+async def test_the_webhooks_link_lives_ten_minutes(desk: Desk) -> None:
+    """The one of the start's answer lives as long as the account chose."""
+    host, _, conference_id = await make(desk, "link")
+    actions = desk.client.conferences.actions
+    started = await desk.ask(actions.record_start, conference_id, format="mp3")
+    await asyncio.sleep(0.3)
+    await desk.ask(actions.record_stop, conference_id)
+    payload = await desk.saved(started.data.recording_id)
+
+    (link,) = payload["recording_urls"].values()
+    lives_s = int(parse_qs(urlsplit(link).query)["expires"][0]) - time.time()
+    assert 500 < lives_s <= 601
+    assert link.split("?")[0] == started.data.recording_url.split("?")[0]
+    for url in (link, started.data.recording_url):
+        assert (await desk.site.fetch(url)).status == 200
+    await host.hang_up()
 
 
 async def test_trimming_takes_the_silence_at_both_ends(desk: Desk) -> None:
