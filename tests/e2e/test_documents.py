@@ -136,15 +136,20 @@ async def test_when_the_caller_hangs_up_while_it_rings_nobody_s_phone_rings_on(
 
 @pytest.mark.parametrize(
     ("ends", "reason"),
-    [("key", RecordingEnd.FINISH_KEY), ("silence", RecordingEnd.SILENCE_LIMIT)],
+    [
+        ("key", RecordingEnd.FINISH_KEY),
+        ("silence", RecordingEnd.SILENCE_LIMIT),
+        ("limit", RecordingEnd.TIME_LIMIT),
+    ],
 )
-async def test_a_prompt_is_recorded_until_a_key_or_silence(
+async def test_a_prompt_is_recorded_until_a_key_silence_or_its_limit(
     site: Site, ends: str, reason: RecordingEnd
 ) -> None:
     told = f"/prompted-{ends}"
+    longest_s = 2 if ends == "limit" else 30
     body = (
-        f'<Record action="{site.receiver.url(told)}" redirect="true" fileFormat="wav"'
-        ' timeout="1" finishOnKey="1#" playBeep="false" recordChannelType="mono"/>'
+        f'<Record action="{site.receiver.url(told)}" maxLength="{longest_s}" fileFormat="wav"'
+        ' redirect="true" timeout="1" finishOnKey="1#" playBeep="false" recordChannelType="mono"/>'
     )
     caller = await site.phone.call(await number(site, f"85-{ends}", body), caller="ann")
     caller.play(Tone(LOW_HZ, LEVEL_DBOV))
@@ -153,7 +158,7 @@ async def test_a_prompt_is_recorded_until_a_key_or_silence(
         caller.send_digits("2")
         await asyncio.sleep(0.4)
         caller.send_digits("#")
-    else:
+    elif ends == "silence":
         caller.play(Silence())
 
     asked = (await site.receiver.wait_for(told)).form()
@@ -161,12 +166,13 @@ async def test_a_prompt_is_recorded_until_a_key_or_silence(
     sound = await asyncio.to_thread(read_sound, (await site.fetch(asked["RecordUrl"])).body)
     recording = await site.recording(asked["RecordingID"])
     assert recording.end_reason is reason
-    assert (
-        asked["RecordingEndReason"] == {"key": "FinishedOnKey", "silence": "RecordingTimeout"}[ends]
-    )
+    words = {"key": "FinishedOnKey", "silence": "RecordingTimeout", "limit": "maxLength"}
+    assert asked["RecordingEndReason"] == words[ends]
     assert asked["Digits"] == ("#" if ends == "key" else "")
     assert int(asked["RecordingDurationMs"]) == pytest.approx(sound.duration_ms, abs=1)
     assert find_tone(sound.mono(), LOW_HZ, rate_hz=sound.rate_hz)
+    if ends == "limit":
+        assert sound.duration_ms == 2_000
 
 
 async def test_a_prompt_that_the_hang_up_ends_tells_its_action(site: Site) -> None:
@@ -195,3 +201,19 @@ async def test_keys_are_told_without_the_one_that_ends_them(site: Site) -> None:
     asked = (await site.receiver.wait_for("/digits")).form()
     assert asked["Digits"] == "407"
     assert await caller.ended(5) is EndedBy.THEM
+
+
+async def test_a_star_parts_the_two_and_the_caller_s_document_goes_on(site: Site) -> None:
+    told = site.receiver.url("/starred")
+    site.receiver.script("/starred", xml("<Conference>after-star</Conference>"))
+    body = f'<Dial hangupOnStar="true" action="{told}"><User>{{callee}}</User></Dial>'
+    async with Softphone("starred") as callee:
+        caller, called = await dialled(site, "92", body, callee)
+        await asyncio.sleep(0.4)
+        caller.send_digits("*")
+        assert await called.ended(5) is EndedBy.THEM
+
+    asked = (await site.receiver.wait_for("/starred")).form()
+    assert asked["DialStatus"] == "completed"
+    assert not caller.is_over
+    await caller.hang_up()

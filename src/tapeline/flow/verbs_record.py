@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from tapeline.control import calls, recordings
 from tapeline.control.digits import DigitInbox
 from tapeline.domain.command import GetRecording, RecordingView, StartCallRecording
-from tapeline.domain.error import Conflict, EngineFailed, NotFound, Unavailable
+from tapeline.domain.error import Conflict, EngineFailed, NotFound, RecordingNotFound, Unavailable
 from tapeline.domain.id import RecordingId, new_uuid
 from tapeline.domain.recording import Recording, RecordingEnd, Starter
 from tapeline.domain.verb import RecordCall
@@ -49,21 +49,23 @@ async def _record_prompt(walk: Walk, verb: RecordCall) -> Step:
                 return None
             walk.note_activity()
             key = await _until_end(walk, verb, view.recording.id, inbox)
-            extra = {**await _ended_facts(walk, view.recording.id), "digits": key or ""}
+            facts = await _ended_facts(walk, view.recording.id)
         except asyncio.CancelledError:
             await _abandon(walk, verb, await starting)
             raise
-    return await walk.act(verb.action, extra)
+    if facts is None:
+        return None
+    return await walk.act(verb.action, {**facts, "digits": key or ""})
 
 
 async def _abandon(walk: Walk, verb: RecordCall, view: RecordingView | None) -> None:
     """The call is over, or another program takes over."""
     if view is None:
         return
-    if walk.live_call.is_over:
-        await walk.tell_action(verb.action, await _ended_facts(walk, view.recording.id))
-    else:
+    if not walk.live_call.is_over:
         await recordings.stop_recording(walk.parts, view.recording.id)
+    elif (facts := await _ended_facts(walk, view.recording.id)) is not None:
+        await walk.tell_action(verb.action, facts)
 
 
 async def _start(walk: Walk, verb: RecordCall) -> RecordingView | None:
@@ -112,18 +114,21 @@ async def _finish_key(inbox: DigitInbox, keys: str) -> str:
     return digit
 
 
-async def _ended_facts(walk: Walk, recording_id: RecordingId) -> Mapping[str, str]:
-    """What is known of it once its file is there, or after a while without it."""
+async def _ended_facts(walk: Walk, recording_id: RecordingId) -> Mapping[str, str] | None:
+    """What is known of it once its file is there, or after a while without it; None when it has
+    been deleted.
+    """
     try:
         async with asyncio.timeout(FINISH_LIMIT_S):
             await recordings.wait_until_ended(walk.parts, recording_id)
     except TimeoutError:
         _log.warning("recording_not_finished_yet", recording=recording_id)
     account_id = walk.live_call.call.account_id
-    view = await walk.control.execute(
-        GetRecording(account_id=account_id, recording_id=recording_id)
-    )
-    return _facts(view, is_over=True)
+    wanted = GetRecording(account_id=account_id, recording_id=recording_id)
+    try:
+        return _facts(await walk.control.execute(wanted), is_over=True)
+    except RecordingNotFound:
+        return None
 
 
 def _facts(view: RecordingView, *, is_over: bool) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """Recording by a document: as a prompt, and beside what follows."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tapeline.domain import event
 from tapeline.domain.call import EndCause
 from tapeline.domain.command import ListRecordings
 from tapeline.domain.error import DiskFull
-from tapeline.domain.recording import Recording, RecordingEnd
+from tapeline.domain.recording import Recording, RecordingEnd, RecordingState
 from tapeline.domain.signal import LegHandle
 
 ANSWER = "http://customer.example/answer"
@@ -162,3 +163,22 @@ async def test_a_recording_that_cannot_start_is_passed_over(node: World) -> None
 
     assert ended.call.end_cause is EndCause.HANG_UP_VERB
     assert len(node.asker.asked) == 1
+
+
+@pytest.mark.parametrize("how", ["time_limit", "hang_up"])
+async def test_a_prompt_whose_recording_is_deleted_is_passed_over(node: World, how: str) -> None:
+    leg = await call_with(node, ("record", PROMPT), ("hang_up", {}))
+    ((recorder, _spec),) = node.engine.recorders.items()
+    await node.happened(event.RecordingStarted)
+    deleted = replace(await the_recording(node), state=RecordingState.DELETED)
+    node.finaliser.refuses[deleted.id] = OSError("it is gone")
+    await node.store.write(lambda tx: tx.recordings.update(deleted))
+
+    if how == "hang_up":
+        node.engine.hang_up_from_outside(leg)
+    else:
+        node.engine.finish(recorder, reason=how)
+    await node.happened(event.CallEnded)
+
+    assert len(node.asker.asked) == 1
+    assert node.seen(event.ProgramToldCall) == []
