@@ -12,9 +12,8 @@ from urllib.parse import quote
 import aiohttp
 from node_cpu import by_thread, pin, spent_between
 
-from tapeline.api.dialect import Dialect, find_dialects
+from tapeline.api.dialect import Dialect, fill, find_dialects
 from tapeline.api.localnode import LocalNode
-from tapeline.demo.request import fill
 from tapeline.domain.command import ListRecordings
 from tapeline.testing import ServedNode, Softphone
 
