@@ -17,6 +17,7 @@ from tapeline.domain.command import (
     StartConferenceRecording,
     StopCallRecording,
     StopConferenceRecording,
+    TransferCall,
 )
 from tapeline.domain.id import AccountId, CallId
 from tapeline.domain.recording import (
@@ -207,3 +208,37 @@ async def test_r07_both_sides_of_a_call_survive_a_kill_of_the_node(tmp_path: Pat
     for side, hertz in enumerate((OWN_HZ, REST_HZ)):
         (span,) = find_tone(sound.channel(side), hertz)
         assert span.duration_ms == pytest.approx(sound.duration_ms, abs=60)
+
+
+async def test_r31_a_call_s_recording_follows_it_through_a_transfer(site: Site) -> None:
+    first, second = [
+        await site.sit(room, caller=f"in-{room}", play=Tone(hertz, LEVEL_DBOV))
+        for room, hertz in (("before", REST_HZ), ("after", SECRET_HZ))
+    ]
+    document = b"<Response><Conference>after</Conference></Response>"
+    site.receiver.script("/after", Answer(body=document, content_type="application/xml"))
+    ann = await site.sit("before", caller="ann", play=Tone(OWN_HZ, LEVEL_DBOV))
+    anns = await call_id(site, "before", "ann")
+    view = await start(site, anns, Layout.CALLER_CALLEE, "/transferred")
+    await asyncio.sleep(0.8)
+    await site.local.execute(
+        TransferCall(
+            account_id=AccountId(site.account.auth_id),
+            call_id=anns,
+            url=site.receiver.url("/after"),
+        )
+    )
+    await site.receiver.wait_for("/after")
+    await asyncio.sleep(0.8)
+    for call in (ann, first, second):
+        await call.hang_up()
+
+    sound = await finished(site, "/transferred", view)
+    (own,) = find_tone(sound.channel(0), OWN_HZ)
+    (before,) = find_tone(sound.channel(1), REST_HZ)
+    (after,) = find_tone(sound.channel(1), SECRET_HZ)
+    assert own.duration_ms == pytest.approx(sound.duration_ms, abs=60)
+    assert before.duration_ms > 700
+    assert after.duration_ms > 500
+    assert before.end_ms <= after.start_ms + 20
+    assert (await site.recording(view.recording.id)).health_words == "ok"
