@@ -106,7 +106,9 @@ async def test_a_call_is_dialled_and_recorded_from_its_answer(desk: Desk) -> Non
     )
     incoming = await desk.site.phone.incoming()
     call = await incoming.answer(play=Tone(440, LEVEL))
-    initiated = await desk.event("call.initiated", lambda p: p["direction"] == "outgoing")
+    initiated = await desk.event(
+        "call.initiated", lambda p: p["call_leg_id"] == dialled.data.call_leg_id
+    )
     answered = await desk.event(
         "call.answered", lambda p: p["call_leg_id"] == dialled.data.call_leg_id
     )
@@ -120,6 +122,7 @@ async def test_a_call_is_dialled_and_recorded_from_its_answer(desk: Desk) -> Non
     assert not dialled.data.is_alive
     assert incoming.invite.header("X-Team") == "blue"
     assert "Front desk" in incoming.invite.header("from")
+    assert initiated["payload"]["direction"] == "outgoing"
     assert initiated["payload"]["client_state"] == STATE
     assert answered["payload"]["call_session_id"] == dialled.data.call_session_id
     assert sound.channels == 2
