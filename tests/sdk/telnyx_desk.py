@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+import telnyx
 from telnyx import Telnyx
 from tests.e2e.site import PATIENCE_S, SILENT, Site, eventually, open_site
 
@@ -32,6 +34,15 @@ class Desk:
     async def ask(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
         """The SDK blocks, and the telephones live in this loop."""
         return await asyncio.to_thread(function, *args, **more)
+
+    async def fault_of(
+        self, function: Callable[..., Any], *args: Any, **more: Any
+    ) -> tuple[str, str | None]:
+        """Code and pointer of the 422 that the SDK raises."""
+        with pytest.raises(telnyx.UnprocessableEntityError) as raised:
+            await self.ask(function, *args, **more)
+        (fault,) = raised.value.body["errors"]  # type: ignore[index, call-overload]
+        return fault["code"], fault.get("source", {}).get("pointer")
 
     async def ring(self, user: str, *, caller: str = "ann", play: Source | None = SILENT) -> Any:
         """Calls in; the call on its way and its `call.initiated`."""

@@ -16,7 +16,7 @@ from tapeline.api.dialects.telnyx.errors import InvalidJson
 from tapeline.api.schema import Between, RequestBody, check_model
 from tapeline.domain.account import Account
 from tapeline.domain.command import Once
-from tapeline.domain.error import InvalidBody, MissingValue
+from tapeline.domain.error import Invalid, InvalidBody, MissingValue
 
 LONGEST_STATE = 32_768
 LONGEST_TEXT = 1_024
@@ -81,6 +81,12 @@ FileName = Annotated[str, Between(1, 40), AfterValidator(_check_file_name)]
 Region = Literal["Australia", "Europe", "Middle East", "US"]
 BeepEnabled = Literal["always", "never", "on_enter", "on_exit"]
 CallControlIds = list[Text]
+
+
+def check_one_of(first: str, one: str | None, second: str, other: str | None) -> None:
+    """Raises Invalid when both are given."""
+    if one is not None and other is not None:
+        raise Invalid(field=second, value=other, expected=f"only one of {first} and {second}")
 
 
 def once(account: Account, scope: str, command_id: str | None) -> Once | None:
