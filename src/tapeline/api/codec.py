@@ -9,6 +9,7 @@ import base64
 import binascii
 import dataclasses
 import functools
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -186,7 +187,8 @@ def outcome_kind(kind: Any) -> Any:
         if get_origin(base) is Command:
             (outcome,) = get_args(base)
             if isinstance(outcome, typing.ForwardRef):
-                return eval(outcome.__forward_code__, vars(commands))  # noqa: S307 - our own source
+                names = vars(sys.modules[kind.__module__])
+                return eval(outcome.__forward_code__, names)  # noqa: S307 - our own source
             return outcome
     raise TypeError(f"{kind.__name__} does not say its outcome")
 
