@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from tapeline.domain.application import Application
 from tapeline.domain.call import Call, CallState, Direction, EndCause, EndSource
 from tapeline.domain.command.base import Command, Done
+from tapeline.domain.command.recordings import RecordingView
 from tapeline.domain.id import AccountId, ApplicationId, CallId, EpochMs
 from tapeline.domain.recording import RecordingOptions, Starter
 
@@ -99,7 +100,7 @@ class RecordOnAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerCall(Command["RecordingView | None"]):
+class AnswerCall(Command[RecordingView | None]):
     """For a call that commands steer. With `record` the outcome is the recording.
 
     Answering twice is once. Raises CallNotFound, CallHasEnded.
