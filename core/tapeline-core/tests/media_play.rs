@@ -293,6 +293,36 @@ fn what_is_no_audio_says_so() {
 }
 
 #[test]
+fn files_that_are_too_long_or_too_large_are_not_played_on() {
+    let folder = TempFolder::new();
+    let path = made(&folder.path, "long.wav", &["-ar", "8000", "-c:a", "pcm_mulaw"]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let data = bytes.windows(4).position(|it| it == b"data").unwrap();
+    bytes[data + 4..data + 8].copy_from_slice(&u32::MAX.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+
+    file.set_len(59 << 20).unwrap();
+    assert_eq!(played(&path, 1), Err(Fault("the file is longer than two hours")));
+
+    file.set_len((64 << 20) + 1).unwrap();
+    let mut stage = Stage::with_talkers(&TALKERS);
+    let player =
+        play::start(stage.media.clone(), stage.sink.clone(), stage.counters.clone()).unwrap();
+    let playback = PlaybackHandle(Handle { slot: 0, generation: 1 });
+    let spec = PlaySpec { path, target: Target::Leg(leg(0)), loops: 1 };
+    player.play(PlayRequest { command: 1_000, playback, spec }).unwrap();
+    for _ in 0..500 {
+        stage.run(1);
+        if stage.answer(1_000).is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(stage.answer(1_000).unwrap().unwrap_err().contains("at most 64 MB"));
+}
+
+#[test]
 fn bent_bytes_never_panic_and_never_run_away() {
     let folder = TempFolder::new();
     let mut random = Random(5);

@@ -17,6 +17,9 @@ use crate::record::writer::timeline::{Gap, Step, Timeline};
 /// Seconds of audio that one visit handles before others get their turn.
 pub const VISIT_SECONDS: u64 = 10;
 
+/// Visits in which the first samples of a recording may come: a second of short ones.
+const FRESH_VISITS: u32 = 25;
+
 /// What all recordings of a writer thread share.
 pub struct Desk {
     pub events: EventSink,
@@ -71,6 +74,7 @@ pub struct Recording {
     /// Samples of silence that stand for lost ones, by reason.
     missing: BTreeMap<&'static str, u64>,
     progress: Option<Progress>,
+    visits: u32,
     has_failed: bool,
 }
 
@@ -101,6 +105,7 @@ impl Recording {
             sample_count: 0,
             missing: BTreeMap::new(),
             progress: None,
+            visits: 0,
             has_failed: false,
         }
     }
@@ -109,9 +114,11 @@ impl Recording {
         self.recorder
     }
 
-    /// Whether nothing of it is on the disk yet: its first samples shall not wait.
+    /// Whether nothing of it is on the disk yet: its first samples shall not wait. One that is still
+    /// without any is waiting for a sound, and then nobody waits for it.
     pub fn is_fresh(&self) -> bool {
-        self.sample_count == 0 && matches!(self.phase, Phase::Running)
+        let is_empty = self.sample_count == 0 && matches!(self.phase, Phase::Running);
+        is_empty && self.visits < FRESH_VISITS
     }
 
     /// Looks for the end without touching a file: recordings that end go before those that go on.
@@ -122,6 +129,7 @@ impl Recording {
 
     /// Does what can be done now. On a fault call [`Recording::fail`].
     pub fn visit(&mut self, desk: &mut Desk) -> Result<Visit, PartFault> {
+        self.visits = self.visits.saturating_add(1);
         if matches!(self.phase, Phase::Running) {
             let visit = self.write_waiting(desk)?;
             if matches!(self.phase, Phase::Running) {
