@@ -141,6 +141,7 @@ TUNED = support.application(
         ("recordings", "GET", "/recordings", b"", None),
         ("recordings-deleted", "POST", "/recordings/actions/delete", {"ids": ["a"]}, None),
         ("transcription", "GET", "/recording_transcriptions/words-1", b"", None),
+        ("transcription", "DELETE", "/recording_transcriptions/words-1", b"", None),
         (
             "transcription-pending",
             "GET",

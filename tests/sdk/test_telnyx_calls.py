@@ -334,13 +334,18 @@ async def test_a_recording_is_transcribed(desk: Desk) -> None:
     )
     transcriptions = desk.client.recording_transcriptions
     listed = await desk.ask(transcriptions.list, filter={"recording_id": started.data.recording_id})
-    one = await desk.ask(transcriptions.retrieve, saved["payload"]["recording_transcription_id"])
+    transcription_id = saved["payload"]["recording_transcription_id"]
+    one = await desk.ask(transcriptions.retrieve, transcription_id)
+    deleted = await desk.ask(transcriptions.delete, transcription_id)
 
     text = saved["payload"]["transcription_text"]
     assert {"seven", "yellow", "boxes", "monday"} <= set(plain_words(text))
     assert saved["payload"]["status"] == "completed"
     assert [each.transcription_text for each in (one.data, *listed.data)] == [text, text]
     assert one.data.status == "completed"
+    assert deleted.data.id == transcription_id
+    with pytest.raises(telnyx.NotFoundError, match="10007"):
+        await desk.ask(transcriptions.retrieve, transcription_id)
 
 
 async def test_recordings_are_found_and_deleted(desk: Desk) -> None:

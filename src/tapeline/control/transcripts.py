@@ -6,7 +6,6 @@ from tapeline.control.parts import Parts
 from tapeline.control.recordings.kept import own_recording
 from tapeline.domain.command import (
     DeleteTranscript,
-    Done,
     GetTranscript,
     ListTranscripts,
     TranscribeRecording,
@@ -63,13 +62,13 @@ async def view_transcript(parts: Parts, command: ViewTranscript) -> TranscriptVi
     return await parts.store.read(lambda tx: _view(tx, command.account_id, command.name))
 
 
-async def delete_transcript(parts: Parts, command: DeleteTranscript) -> Done:
-    def work(tx: Transaction) -> None:
+async def delete_transcript(parts: Parts, command: DeleteTranscript) -> Transcript:
+    def work(tx: Transaction) -> Transcript:
         found = _view(tx, command.account_id, command.name)
         tx.transcripts.delete_of(found.recording.id)
+        return found.transcript
 
-    await parts.store.write(work)
-    return Done()
+    return await parts.store.write(work)
 
 
 def _view(tx: Transaction, account_id: AccountId, name: str) -> TranscriptView:

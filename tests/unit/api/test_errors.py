@@ -43,7 +43,7 @@ def example(kind: type[TapelineError]) -> TapelineError:
         return kind(f"an example of {kind.__name__}")
     placed, keyed = [], {}
     for name, each in list(inspect.signature(kind.__init__).parameters.items())[1:]:
-        value = SAMPLES[inspect.formatannotation(each.annotation)]
+        value = SAMPLES.get(inspect.formatannotation(each.annotation), "anything")
         if each.kind is inspect.Parameter.KEYWORD_ONLY:
             keyed[name] = value
         else:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tapeline.domain.command.base import Command, Done
+from tapeline.domain.command.base import Command
 from tapeline.domain.id import AccountId, RecordingId, TranscriptId
 from tapeline.domain.recording import Recording, TranscriptionRequest
 from tapeline.domain.transcript import Transcript
@@ -45,9 +45,9 @@ class ViewTranscript(Command[TranscriptView]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteTranscript(Command[Done]):
+class DeleteTranscript(Command[Transcript]):
     """All of the recording's, of which `name` is the id, or a transcript's; one that is being made
-    comes to nothing. Raises TranscriptNotFound.
+    comes to nothing. The outcome is the one that was meant. Raises TranscriptNotFound.
     """
 
     account_id: AccountId

@@ -201,6 +201,7 @@ class Obliging:
             commands.DeleteRecordings: (RecordingId("rec-1"),),
             commands.ListTranscripts: (transcript(),),
             commands.GetTranscript: transcript(),
+            commands.DeleteTranscript: transcript(),
             commands.ListDeliveries: (delivery(),),
         }
 

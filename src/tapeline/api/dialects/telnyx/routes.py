@@ -339,6 +339,15 @@ RECORDINGS = (
         write=recordings.write_transcript,
         responses={200: json_schema(One[recordings.TranscriptBody])},
     ),
+    Operation(
+        method="DELETE",
+        path=_TRANSCRIPT,
+        name="delete-transcription",
+        summary="Delete a recording's transcriptions",
+        read=recordings.read_delete_transcript,
+        write=recordings.write_transcript,
+        responses={200: json_schema(One[recordings.TranscriptBody])},
+    ),
 )
 
 DELIVERIES = (

@@ -23,6 +23,7 @@ from tapeline.domain.account import Account
 from tapeline.domain.command import (
     DeleteRecording,
     DeleteRecordings,
+    DeleteTranscript,
     GetRecording,
     GetTranscript,
     ListRecordings,
@@ -274,6 +275,10 @@ def read_transcript(request: WireRequest, account: Account) -> GetTranscript:
     return GetTranscript(
         account_id=account.id, transcript_id=TranscriptId(request.params["transcription_id"])
     )
+
+
+def read_delete_transcript(request: WireRequest, account: Account) -> DeleteTranscript:
+    return DeleteTranscript(account_id=account.id, name=request.params["transcription_id"])
 
 
 def write_transcript(
