@@ -8,7 +8,7 @@ CARGO := cargo
 WHEELS ?= dist
 MANIFEST := --manifest-path core/Cargo.toml
 
-.PHONY: help setup setup-test demo serve test check format bench wheel clean
+.PHONY: help setup setup-test demo serve test soak check format bench wheel clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ serve: setup ## a node on 127.0.0.1:8080 and SIP on UDP 5060
 
 test: setup-test ## everything that must hold
 	@scripts/test.sh
+
+soak: setup-test ## the long tests: a million mutated packets
+	@TAPELINE_SOAK=1 $(CARGO) test $(MANIFEST) --locked --quiet --test media_fuzz
 
 check: setup-test ## lint, types, imports
 	ruff check src tests benchmarks examples

@@ -7,7 +7,18 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FIGURES = ("conference.py", "call_setup.py", "start_latency.py", "transcription.py")
+FIGURES = (
+    "conference.py",
+    "latency.py",
+    "capacity.py",
+    "janus.py",
+    "tick.py",
+    "call_setup.py",
+    "start_latency.py",
+    "transcription.py",
+    "kills.py",
+    "recordings_at_once.py",
+)
 
 
 def output(*words: str) -> str:

@@ -1,7 +1,7 @@
 """The native core, as Python sees it. Thread-safe; nothing here blocks unless it says so."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 class _LegLevels(TypedDict):
     packets_received: int
@@ -9,9 +9,22 @@ class _LegLevels(TypedDict):
     packets_lost: int
     packets_late: int
     frames_concealed: int
+    remote_lost: int
+    jitter_ms: int
+    round_trip_ms: float | None
+    mos: float | None
     buffer_delay_ms: int
     level_rx_db: float
     level_tx_db: float
+
+class _TrackFile(TypedDict):
+    number: int
+    leg: int
+    offset_ms: int
+    sample_count: int
+    byte_count: int
+    sha256: str
+    missing_ms: list[tuple[str, int]]
 
 class _RepairReport(TypedDict):
     has_audio: bool
@@ -24,6 +37,8 @@ class _RepairReport(TypedDict):
     sha256: str
     started_unix_us: int
     missing_ms: list[tuple[str, int]]
+    tracks: list[_TrackFile]
+    notes: list[tuple[str, int]]
 
 class _AudioShape(TypedDict):
     sample_count: int
@@ -54,16 +69,27 @@ class Core:
         max_rooms: int = 2048,
         max_recorders: int = 2048,
         max_plays: int = 512,
+        codecs: Sequence[str] = ("opus", "G722", "PCMU", "PCMA", "L16"),
+        room_rate_limit_hz: int = 16_000,
         reserve_bytes: int = 0,
         ring_limit_ms: int = 180_000,
+        srtp: str = "accept",
+        sdes_over_plain_sip: bool = False,
     ) -> None:
         """Binds `sip_udp` (`address:port`, port 0 lets the kernel choose) and starts the threads.
 
         `rtp_address` stands in SDP and Contact; "" takes the address that faces each peer.
+        `codecs` (opus, G722, PCMU, PCMA, L16) may be agreed on: offers list them in their order,
+        L16 only when there is no other; in answers the peer's order decides. Opus and L16 go
+        up to `room_rate_limit_hz`, 16000 or 48000.
         Recordings lie beneath the folder `spool`, which is made when missing.
         `networks` to `max_unacknowledged` are what `set_access` replaces later.
+        `srtp`: calls are protected never, where the caller offers it, or always (`never`,
+        `accept`, `require`); its keys travel over SIP that others can read only with
+        `sdes_over_plain_sip`.
         Raises OSError when an address cannot be bound, ValueError for something that is no
-        address, network or port range, CoreError when a thread cannot be started.
+        address, network, port range, codec or rate, and for SRTP that no call could have,
+        CoreError when a thread cannot be started.
         """
 
     def sip_addresses(self) -> list[str]:
@@ -99,23 +125,76 @@ class Core:
         control characters anywhere.
         """
 
-    def play(self, *, path: str, leg: int | None, room: int | None, loops: int) -> tuple[int, int]:
+    def play(
+        self,
+        *,
+        path: str | None,
+        tones: Sequence[tuple[int, int, int, int, float]],
+        leg: int | None,
+        room: int | None,
+        loops: int,
+        instead: bool,
+        level_db: float,
+    ) -> tuple[int, int]:
         """(command id, playback handle); done when it is queued, failed when the file cannot be
         opened or is larger than 64 MB; `play_finished` follows, once. `loops` 0: until stopped.
-        Raises ValueError unless there is exactly one target, CoreError when `max_plays` files play
-        or wait.
+
+        `path` is a file or a unix socket: then each time it is to be heard the core connects,
+        writes one byte and plays what comes as it comes. Who listens there reads the byte when all
+        is written; closed before, the sound has broken off and fails. `tones` are two frequencies
+        in Hz (0: none), milliseconds on and off, and dBov of each. The other arguments are
+        `domain.signal.PlaySpec`'s. Raises ValueError unless there is exactly one source and one
+        target, and for tones or a level out of range; CoreError when `max_plays` play or wait.
         """
 
     def stop_play(self, playback: int) -> int:
         """Whether it plays or waits; failed when it has finished."""
 
+    def stop_plays(self, *, leg: int | None, room: int | None) -> int:
+        """Everything that plays or waits there; done also when nothing does. Raises ValueError."""
+
+    def send_digits(self, leg: int, digits: str, *, tone_ms: int, gap_ms: int) -> int:
+        """Presses keys (`0-9*#A-D`; `w` waits 0.5 s, `W` 1 s), as telephone-events (RFC 4733)
+        where they were agreed, else as sounds; what the leg hears stops meanwhile. Done when the
+        last is released; failed on hold, and when four commands wait already. Tones of 40 to
+        1,000 ms and gaps of 40 to 2,000 ms are kept to ticks. Raises ValueError for other digits
+        or more than 64.
+        """
+
     def create_room(self, rate_hz: int) -> tuple[int, int]:
         """(command id, room handle); the handle is good once the command is done."""
 
     def close_room(self, room: int) -> int: ...
-    def join(self, leg: int, room: int, muted: bool, deaf: bool) -> int: ...
+    def join(
+        self,
+        leg: int,
+        room: int,
+        *,
+        muted: bool,
+        deaf: bool,
+        on_hold: bool,
+        gain_db: float,
+        heard_by: Literal["everyone"] | Sequence[int],
+        answers: bool,
+    ) -> int:
+        """Moves the leg; all of it holds from its first tick in the room. The arguments are
+        `domain.port.Engine`'s. Raises ValueError for a gain outside -60 to 20 dB and for more than
+        eight legs.
+        """
+
     def leave(self, leg: int) -> int: ...
-    def set_participant(self, leg: int, muted: bool | None, deaf: bool | None) -> int: ...
+    def set_participant(
+        self,
+        leg: int,
+        *,
+        muted: bool | None,
+        deaf: bool | None,
+        on_hold: bool | None,
+        gain_db: float | None,
+        heard_by: Literal["everyone"] | Sequence[int] | None,
+    ) -> int:
+        """None leaves a thing as it is. Raises ValueError as `join` does."""
+
     def start_recording(
         self,
         *,
@@ -129,18 +208,26 @@ class Core:
         limit_ms: int,
         silence_limit_ms: int,
         silence_waits_for_speech: bool,
+        pause_as: str,
+        pause_limit_ms: int,
         beep: bool,
+        beep_every_ms: int,
+        beep_level_db: float,
+        beep_in_file: bool,
         trim_silence: bool,
+        tracks: bool,
         label: str,
     ) -> tuple[int, int]:
         """(command id, recorder handle); done when armed. The arguments are `RecorderSpec`'s;
-        `layout` is a name of `ChannelLayout`. Raises ValueError for a bad format, layout or
-        target.
+        `layout` is a name of `ChannelLayout`, `pause_as` of `PauseAs`. Raises ValueError for a bad
+        format, layout, target, pause or beep level.
         """
 
     def stop_recording(self, recorder: int) -> int: ...
     def pause_recording(self, recorder: int) -> int:
-        """Until it is resumed not a sample is taken; done when paused, also when it was already."""
+        """Until it is resumed not a sample is taken; done when paused, also when it was already.
+        After the recorder's `pause_limit_ms` it resumes by itself: `recording_resumed`.
+        """
 
     def resume_recording(self, recorder: int) -> int: ...
     def set_access(

@@ -13,6 +13,8 @@ ENVIRONMENT_PREFIX = "TAPELINE_"
 # Variables that are read elsewhere and are no keys of the tree.
 _OTHER_VARIABLES = frozenset({"TAPELINE_MASTER_KEY", "TAPELINE_CONFIG"})
 
+CODECS = {name.lower(): name for name in ("opus", "G722", "PCMU", "PCMA", "L16")}
+ROOM_RATE_LIMITS_HZ = (16_000, 48_000)
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
 
@@ -34,6 +36,14 @@ class Config:
     sip_udp: tuple[str, ...] = _key(("0.0.0.0:5060",), "addresses and ports of SIP over UDP")
     rtp_address: str = _key("", "address advertised in SDP; empty: the one that faces each peer")
     rtp_ports: tuple[int, int] = _key((20_000, 29_999), "first and last UDP port for audio")
+    codecs: tuple[str, ...] = _key(
+        tuple(CODECS.values()), "codecs that may be agreed on, in the order of our own offers"
+    )
+    room_rate_limit_hz: int = _key(16_000, "highest rate of Opus, L16 and rooms: 16000 or 48000")
+    srtp: str = _key("accept", "never, accept (for who offers it) or require")
+    sdes_over_plain_sip: bool = _key(
+        False, "SRTP keys may travel over SIP that others can read; else SIP over UDP has none"
+    )
     public_url: str = _key("", "head of the links; empty: http:// and http_bind")
     outgoing_allow: tuple[str, ...] = _key(
         (), "networks beside the public ones that may be called by HTTP"
@@ -156,6 +166,15 @@ def _ports(value: Any) -> tuple[int, int]:
     return int(low), int(high)
 
 
+def _check_srtp(config: Config) -> None:
+    if config.srtp not in {"never", "accept", "require"}:
+        raise ConfigError(f"srtp: {config.srtp!r} is not never, accept or require")
+    if config.srtp == "require" and not config.sdes_over_plain_sip:
+        raise ConfigError(
+            "srtp: 'require' needs sdes_over_plain_sip, because SIP over UDP can be read by others"
+        )
+
+
 def _check(config: Config) -> None:
     split_address(config.http_bind, key="http_bind")
     for address in config.sip_udp:
@@ -163,6 +182,8 @@ def _check(config: Config) -> None:
     low, high = config.rtp_ports
     if not 1024 <= low < high <= 65_535:  # noqa: PLR2004
         raise ConfigError(f"rtp_ports: {low}-{high} is no range of ports from 1024 to 65535")
+    _check_codecs(config)
+    _check_srtp(config)
     for key in ("outgoing_allow", "sip_allow", "sip_rate_limit_exempt"):
         for network in getattr(config, key):
             try:
@@ -178,6 +199,18 @@ def _check(config: Config) -> None:
             raise ConfigError(f"{key}: {getattr(config, key)!r} is none of {', '.join(words)}")
     if config.public_url and not config.public_url.startswith(("http://", "https://")):
         raise ConfigError(f"public_url: {config.public_url!r} is no http or https address")
+
+
+def _check_codecs(config: Config) -> None:
+    names = [name.lower() for name in config.codecs]
+    for name in config.codecs:
+        if name.lower() not in CODECS:
+            raise ConfigError(f"codecs: {name!r} is none of {', '.join(CODECS.values())}")
+    if not names or len(set(names)) < len(names):
+        raise ConfigError("codecs: at least one is needed, and each only once")
+    if config.room_rate_limit_hz not in ROOM_RATE_LIMITS_HZ:
+        limits = " or ".join(map(str, ROOM_RATE_LIMITS_HZ))
+        raise ConfigError(f"room_rate_limit_hz: {config.room_rate_limit_hz} is not {limits}")
 
 
 _KEYS: Mapping[str, Any] = {item.name: get_type_hints(Config)[item.name] for item in fields(Config)}

@@ -28,6 +28,7 @@ from tapeline.control.lifecycle import close_lost, drain
 from tapeline.control.limits import watch_limits
 from tapeline.control.live import LiveCall
 from tapeline.control.recordings import finish_put_off
+from tapeline.control.sounds import Sounds
 from tapeline.delivery import Deliverer, Outbox, Sender
 from tapeline.domain.account import Account
 from tapeline.domain.call import Call
@@ -48,7 +49,6 @@ from tapeline.flow import (
     Documents,
     HttpAsker,
     Program,
-    Sounds,
     Voice,
     Walker,
 )
@@ -129,6 +129,7 @@ def lay_ground(
         finaliser=finaliser,
         files=files,
         link_of=links.link_of,
+        track_link_of=links.track_link_of,
         sign_link=links.for_account,
         dialects={name: rules_of(dialect) for name, dialect in dialects.items()},
         spool=folder.spool,
@@ -201,7 +202,12 @@ class Node:
         await close_lost(ground.parts)
         await recover(ground.finaliser, ground.parts.ownership.node_id)
         engine = self._build_engine(ground)
-        self._parts = replace(ground.parts, engine=engine, wake_transcriber=transcriber.wake)
+        self._parts = replace(
+            ground.parts,
+            engine=engine,
+            sounds=self._sounds(ground, client),
+            wake_transcriber=transcriber.wake,
+        )
         control = Control(self._parts)
         created = await self._ready_room(ground, control)
         await self._serve_http(ground, control, engine, listening)
@@ -270,6 +276,11 @@ class Node:
         ground.store.subscribe(in_transaction=transcriber.stage)
         return transcriber
 
+    def _sounds(self, ground: Ground, client: GuardedClient) -> Sounds:
+        speaker = FirstThatSpeaks()
+        self._open.push_async_callback(speaker.close)
+        return Sounds(client, speaker, ground.folder.spool)
+
     def _build_engine(self, ground: Ground) -> CoreEngine:
         engine = CoreEngine.build(core_settings(self.config, ground.folder), bugs=self.bugs)
         self._open.push_async_callback(engine.stop)
@@ -316,20 +327,18 @@ class Node:
             if dialect.answers is not None
         }
         documents = Documents(HttpAsker(client, voices))
-        speaker = FirstThatSpeaks()
-        self._open.push_async_callback(speaker.close)
-        sounds = Sounds(client, speaker, ground.folder.spool)
 
         def program_of(live_call: LiveCall, first: Question | None) -> Program:
             if ground.dialects[live_call.call.dialect].answers is None:
                 return Commanded(control.parts, live_call)
-            return Walker(control, documents, sounds, live_call, first=first)
+            return Walker(control, documents, live_call, first=first)
 
         programs = CallPrograms(control.parts, program_of)
         control.parts.programs.wire(programs)
         dispatcher = Dispatcher(control.parts)
         self._run(dispatcher.run(), "dispatcher")
         self._run(programs.run(), "call programs")
+        self._run(control.parts.tasks.run(), "sounds to be heard")
         self._run(finish_put_off(control.parts), "second tries of recordings")
         self._run(watch_limits(control.parts), "watch on limits")
         await asyncio.sleep(0)  # both run before the first signal
@@ -416,6 +425,8 @@ def core_settings(config: Config, folder: DataFolder) -> CoreSettings:
         sip_udp=config.sip_udp,
         rtp_address=config.rtp_address,
         rtp_ports=config.rtp_ports,
+        codecs=config.codecs,
+        room_rate_limit_hz=config.room_rate_limit_hz,
         spool=folder.spool,
         access=Access(
             networks=config.sip_allow,
@@ -429,6 +440,8 @@ def core_settings(config: Config, folder: DataFolder) -> CoreSettings:
         max_recorders=config.max_recordings,
         reserve_bytes=config.disk_reserve_mb * 1_000_000,
         ring_limit_ms=config.sip_ring_limit_s * 1_000,
+        srtp=config.srtp,
+        sdes_over_plain_sip=config.sdes_over_plain_sip,
     )
 
 

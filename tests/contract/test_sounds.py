@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.contract.bad_server import Misbehaviour, answer, bad_server, flood, say_nothing
+from tests.contract.bad_server import Misbehaviour, answer, bad_server, say_nothing
 
+from tapeline.control.sounds import BEEP, RING_BACK, Sounds
 from tapeline.domain.error import DestinationFault, SynthesiserFailed
-from tapeline.flow import Sounds
-from tapeline.flow.sounds import BEEP, RING_BACK
+from tapeline.domain.sound import Fetched, Given, Spoken
 from tapeline.net import Destinations, GuardedClient, Limits
 
 QUICK = Limits(connect_timeout_ms=500, read_timeout_ms=200, total_ms=2_000, body_bytes=100_000)
@@ -51,7 +51,7 @@ class Counted:
 
 
 async def fetched(sounds: Sounds, port: int) -> bytes:
-    async with sounds.fetched(f"http://127.0.0.1:{port}/hello.wav") as path:
+    async with sounds.file(Fetched(f"http://127.0.0.1:{port}/hello.wav")) as path:
         return path.read_bytes()
 
 
@@ -79,7 +79,6 @@ async def test_a_server_that_fails_once_is_asked_again(
         (CUT, 2),
         (answer(b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno."), 1),
         (answer(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), 1),
-        (flood, 1),
     ],
 )
 async def test_what_cannot_be_fetched_leaves_nothing_behind(
@@ -98,15 +97,17 @@ async def test_what_cannot_be_fetched_leaves_nothing_behind(
 async def test_words_and_tones_are_files_for_as_long_as_they_are_heard(
     sounds: Sounds, tmp_path: Path
 ) -> None:
-    async with sounds.spoken("Hello", voice="WOMAN", language="en-US") as path:
+    async with sounds.file(Spoken(text="Hello", voice="WOMAN")) as path:
         assert path.read_text() == "WOMAN en-US Hello"
+    async with sounds.file(Given(b"RIFF")) as path:
+        assert path.read_bytes() == b"RIFF"
     shapes = []
     for tone in (BEEP, RING_BACK):
-        async with sounds.tone(tone) as path:
+        async with sounds.file(tone) as path:
             with wave.open(str(path)) as made:
                 shapes.append((made.getnchannels(), made.getframerate(), made.getnframes()))
     with pytest.raises(SynthesiserFailed):
-        async with sounds.spoken("", voice="", language=""):
+        async with sounds.file(Spoken(text="")):
             pass
 
     assert shapes == [(1, 8_000, 2_000), (1, 8_000, 40_000)]

@@ -55,14 +55,21 @@ class Line:
 
 
 @asynccontextmanager
-async def open_line(spool: Path) -> AsyncIterator[Line]:
-    """Nothing is left of any call at its end, and nothing panicked."""
+async def open_line(
+    spool: Path, *, address: str = "127.0.0.1", srtp: str = ""
+) -> AsyncIterator[Line]:
+    """Nothing is left of any call at its end, and nothing panicked. With `srtp` (a policy) its keys
+    may travel over UDP.
+    """
+    host = f"[{address}]" if ":" in address else address
     settings = CoreSettings(
-        sip_udp=("127.0.0.1:0",),
+        sip_udp=(f"{host}:0",),
         rtp_ports=(42_000, 42_999),
         spool=spool,
-        access=Access(networks=("127.0.0.0/8",)),
+        access=Access(networks=("127.0.0.0/8", "::1")),
         realtime=False,
+        srtp=srtp or "accept",
+        sdes_over_plain_sip=bool(srtp),
     )
     engine = CoreEngine.build(settings, bugs=Bugs())
     line = Line(engine, spool)

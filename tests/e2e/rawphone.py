@@ -8,6 +8,7 @@ import itertools
 import re
 import socket
 import struct
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -22,18 +23,20 @@ _names = itertools.count(1)
 Samples = npt.NDArray[np.float64]
 
 
-def tone(frequency_hz: float, *, seconds: float, amplitude: float = 8000.0) -> Samples:
-    moments = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+def tone(
+    frequency_hz: float, *, seconds: float, amplitude: float = 8000.0, rate_hz: int = RATE_HZ
+) -> Samples:
+    moments = np.arange(round(seconds * rate_hz)) / rate_hz
     return amplitude * np.sin(2 * np.pi * frequency_hz * moments)
 
 
-def level_at(samples: Samples, frequency_hz: float) -> float:
+def level_at(samples: Samples, frequency_hz: float, *, rate_hz: int = RATE_HZ) -> float:
     """Amplitude of one frequency in it (Goertzel's question asked of one FFT bin's neighbours)."""
     if len(samples) == 0:
         return 0.0
     window = np.hanning(len(samples))
     spectrum = np.abs(np.fft.rfft(samples * window)) / (window.sum() / 2)
-    bins = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
+    bins = np.fft.rfftfreq(len(samples), 1 / rate_hz)
     return float(spectrum[np.abs(bins - frequency_hz) < 10].max())
 
 
@@ -57,7 +60,8 @@ def decode_pcmu(payload: bytes) -> Samples:
 class RawPhone:
     """One call. `heard` is all audio that came, in the order it came."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, *, payload_type: int = 0, encoding: str = "PCMU/8000") -> None:
+        self._payload_type, self._encoding = payload_type, encoding
         host, port = server.rsplit(":", 1)
         self._server = (host, int(port))
         self._sip = self._socket()
@@ -78,13 +82,19 @@ class RawPhone:
     def heard(self) -> Samples:
         return decode_pcmu(b"".join(self._heard))
 
+    @property
+    def payloads(self) -> Sequence[bytes]:
+        """What `heard` is made of."""
+        return self._heard
+
     async def invite(self, called: str) -> None:
         """Sends the INVITE; `accept` waits for its answer."""
         self._called = called
         port = self._rtp.getsockname()[1]
         body = (
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-            f"m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=sendrecv\r\n"
+            f"m=audio {port} RTP/AVP {self._payload_type}\r\n"
+            f"a=rtpmap:{self._payload_type} {self._encoding}\r\na=sendrecv\r\n"
         )
         await self._send("INVITE", 1, body)
 
@@ -94,7 +104,7 @@ class RawPhone:
         assert status == 200, text
         body = text.split("\r\n\r\n", 1)[1]
         address = re.search(r"c=IN IP4 (\S+)", body)
-        media = re.search(r"m=audio (\d+) RTP/AVP 0\b", body)
+        media = re.search(rf"m=audio (\d+) RTP/AVP {self._payload_type}\b", body)
         assert address, text
         assert media, text
         self._audio = (address[1], int(media[1]))
@@ -117,12 +127,18 @@ class RawPhone:
 
     async def say(self, samples: Samples) -> None:
         """Sends it as RTP in real time and collects what comes meanwhile."""
+        encoded = encode_pcmu(samples)
+        frames = range(len(encoded) // FRAME)
+        await self.send([encoded[at * FRAME : (at + 1) * FRAME] for at in frames])
+
+    async def send(self, payloads: Sequence[bytes], *, units: int = FRAME) -> None:
+        """The same for encoded audio: 20 ms each, which are so many units of the RTP clock."""
         assert self._audio is not None
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        for number in range(len(samples) // FRAME):
-            payload = encode_pcmu(samples[number * FRAME : (number + 1) * FRAME])
-            header = struct.pack("!BBHII", 0x80, 0, number, number * FRAME, id(self) & 0xFFFF_FFFF)
+        kind, source = self._payload_type, id(self) & 0xFFFF_FFFF
+        for number, payload in enumerate(payloads):
+            header = struct.pack("!BBHII", 0x80, kind, number, number * units, source)
             self._rtp.sendto(header + payload, self._audio)
             self._collect()
             await asyncio.sleep(max(0.0, begun + (number + 1) * _FRAME_S - loop.time()))

@@ -5,6 +5,7 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import pytest
 from tests.e2e.line import open_line
 from tests.e2e.rawphone import RATE_HZ, RawPhone, Samples, level_at, tone
 
@@ -15,6 +16,8 @@ from tapeline.domain.signal import (
     RecorderSpec,
     RecordingFinished,
 )
+
+pytestmark = pytest.mark.alone
 
 
 def write_wav(path: Path, samples: Samples) -> str:

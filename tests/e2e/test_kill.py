@@ -13,6 +13,8 @@ from tapeline.domain.command import ListConferences
 from tapeline.domain.conference import ConferenceEnd
 from tapeline.testing import EndedBy, Tone, find_tone, read_sound
 
+pytestmark = pytest.mark.alone
+
 LOST_TAIL_MS = 1_000
 FORMATS = {"wav": 440, "mp3": 620}
 """Each room has a tone of its own."""

@@ -18,6 +18,8 @@ from tapeline.testing import (
     tone_level,
 )
 
+pytestmark = pytest.mark.alone
+
 
 async def test_each_hears_the_others_tone_when_it_was_sent() -> None:
     async with Softphone("ann") as ann, Softphone("bob") as bob:

@@ -10,7 +10,7 @@ from tests.e2e.site import Site, eventually
 from tapeline.domain.command import ListConferences
 from tapeline.testing import Call, Silence, Sound, Spoken, Tone, find_tone, read_sound
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
 
 TOLERANCE_MS = 20
 LEVEL_DBOV = -32.0

@@ -12,7 +12,7 @@ UV = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tapelin
 """Where the set-up puts uv when there is none."""
 BUILD_S, INSTALL_S, DEMO_S = 1_500, 300, 90
 # With an empty cargo cache the wheel's own profile is built from nothing.
-pytestmark = pytest.mark.timeout(BUILD_S + INSTALL_S + DEMO_S)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(BUILD_S + INSTALL_S + DEMO_S)]
 
 
 def run(*words: str | Path, cwd: Path, limit_s: int) -> str:

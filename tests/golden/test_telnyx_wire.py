@@ -275,7 +275,7 @@ EVENTS = {
         target=TargetKind.CALL, state=RecordingState.FAILED, reason="the disk is full"
     ),
     "call.recording.transcription.saved": spoken(),
-    "conference.created": conference_event(events.ConferenceStarted),
+    "conference.created": conference_event(events.ConferenceCreated),
     "conference.ended": conference_event(
         events.ConferenceEnded,
         conference=support.conference(

@@ -67,7 +67,9 @@ async def call_of(site: Site, caller: str) -> str:
     async def is_there() -> bool:
         calls = await site.local.execute(ListCalls(only_live=True))
         found[:] = [
-            call.id for call in calls if call.caller == caller and call.answered_at_ms is not None
+            call.id
+            for call in calls
+            if call.caller == caller and call.parent_id is None and call.answered_at_ms is not None
         ]
         return bool(found)
 

@@ -6,7 +6,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class Desk:
     site: Site
     client: Telnyx
     connection_id: str
+    checked: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """By path, what has come and been checked so far."""
 
     async def ask(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
         """The SDK blocks, and the telephones live in this loop."""
@@ -61,7 +63,9 @@ class Desk:
 
     def events(self, path: str = HOOK) -> list[dict[str, Any]]:
         """Everything that came, each checked with the SDK's own `unwrap`."""
-        return [self.check(each) for each in self.site.receiver.received(path)]
+        checked = self.checked.setdefault(path, [])
+        checked += map(self.check, self.site.receiver.received(path)[len(checked) :])
+        return checked
 
     def check(self, received: Received) -> dict[str, Any]:
         """Raises ValueError for a signature that is not the account's."""

@@ -6,8 +6,10 @@ import pytest
 import pytest_asyncio
 import telnyx
 from tests.e2e.site import eventually
-from tests.sdk.telnyx_desk import HOOK, SPARE, Desk, open_desk
+from tests.sdk.telnyx_desk import SPARE, Desk, open_desk
 
+from tapeline.domain.command import AddNumber
+from tapeline.domain.id import ApplicationId
 from tapeline.testing import Answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -69,8 +71,16 @@ async def test_a_webhook_fails_over_and_comes_again(desk: Desk) -> None:
 
 
 async def test_the_applications_failover_is_used(desk: Desk) -> None:
-    desk.site.receiver.script(HOOK, Answer(status=500), Answer())
-    dialled = desk.site.phone.dial(desk.site.node.sip_uri("desk-x"), caller="spare")
+    made = await desk.ask(
+        desk.client.call_control_applications.create,
+        application_name="Failing",
+        webhook_event_url=desk.site.receiver.url("/failing"),
+        webhook_event_failover_url=desk.site.receiver.url(SPARE),
+    )
+    application_id = ApplicationId(made.data.id)
+    await desk.site.local.execute(AddNumber(pattern="failing", application_id=application_id))
+    desk.site.receiver.script("/failing", Answer(status=500), Answer())
+    dialled = desk.site.phone.dial(desk.site.node.sip_uri("failing"), caller="spare")
 
     initiated = await desk.event("call.initiated", lambda p: p["from"] == "spare", path=SPARE)
 

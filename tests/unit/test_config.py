@@ -53,6 +53,10 @@ def test_unknown_variable_is_a_warning_that_names_the_nearest() -> None:
         ("TAPELINE_LOG_LEVEL", "loud", "log_level"),
         ("TAPELINE_TRANSCRIPTION", "whisper", "transcription"),
         ("TAPELINE_PUBLIC_URL", "ftp://x", "public_url"),
+        ("TAPELINE_CODECS", "PCMU,G729", "codecs: 'G729' is none of"),
+        ("TAPELINE_CODECS", "opus,Opus", "only once"),
+        ("TAPELINE_CODECS", ",", "at least one"),
+        ("TAPELINE_ROOM_RATE_LIMIT_HZ", "8000", "room_rate_limit_hz"),
     ],
 )
 def test_values_that_cannot_be_used_are_named(variable: str, value: str, said: str) -> None:
@@ -72,6 +76,27 @@ def test_broken_files_are_named(tmp_path: Path, text: str) -> None:
 def test_links_begin_with_the_public_url_or_the_bind_address() -> None:
     assert Config(http_bind="127.0.0.1:9").link_head == "http://127.0.0.1:9"
     assert Config(public_url="https://rec.example/").link_head == "https://rec.example"
+
+
+@pytest.mark.parametrize(
+    ("srtp", "over_plain", "complaint"),
+    [
+        ("never", "no", ""),
+        ("accept", "no", ""),
+        ("require", "yes", ""),
+        ("require", "no", "sdes_over_plain_sip"),
+        ("always", "yes", "never, accept or require"),
+    ],
+)
+def test_srtp_that_no_call_could_have_is_refused(
+    srtp: str, over_plain: str, complaint: str
+) -> None:
+    environment = {"TAPELINE_SRTP": srtp, "TAPELINE_SDES_OVER_PLAIN_SIP": over_plain}
+    if not complaint:
+        assert load(environment=environment)[0].srtp == srtp
+        return
+    with pytest.raises(ConfigError, match=complaint):
+        load(environment=environment)
 
 
 def test_the_reference_page_lists_every_key() -> None:

@@ -17,6 +17,7 @@ use tapeline_core::boundary::handle::SlotAllocator;
 use tapeline_core::boundary::sink::event_path;
 use tapeline_core::media::command::{MediaCommand, MediaHandle};
 use tapeline_core::media::ports::PortPool;
+use tapeline_core::sdp::Preference;
 use tapeline_core::sip::{Limits, SipConfig, start};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         udp: vec![address.parse()?],
         advertised: None,
         ports: PortPool::new([127, 0, 0, 1].into(), 20_000..=39_999)?,
+        codecs: Preference::default(),
         user_agent: "tapeline/answer_all".into(),
         limits: Limits { dialogs: 5_000, ..Limits::default() },
         access: Access {
@@ -34,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             rate_exempt: loopback,
             max_unacknowledged: 1_000,
         },
+        srtp: Default::default(),
     };
     let counters = Arc::new(Counters::default());
     let (sink, _tick, events) = event_path(counters.clone())?;

@@ -1,5 +1,6 @@
 //! What recordings cost, through the real threads and the real disk: CPU per second of audio, memory per
-//! recording, and the time from the finishing tick to `RecordingFinished`.
+//! recording and of 8 h of one, the time until the first audio is in the file, and the time from the
+//! finishing tick to `RecordingFinished`. Fails when a recording takes more than it may.
 //!
 //! `cargo run --release -p tapeline-core --example record_figures`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -29,9 +30,78 @@ fn main() {
     ] {
         cost(format, rate_hz, channels);
     }
-    for (format, seconds) in [(Format::Wav, 5), (Format::Mp3, 5), (Format::Wav, 3600)] {
-        latency(format, seconds);
+    for format in [Format::Wav, Format::Mp3] {
+        first_audio(format);
+        for seconds in [5, HOURS * 3_600] {
+            latency(format, seconds);
+        }
     }
+    for channels in [1, 2] {
+        memory(Format::Mp3, channels);
+    }
+}
+
+const HOURS: u64 = 4;
+const STARTS: usize = 100;
+
+/// From the command to the first sample in the file; the phones talk in real time.
+fn first_audio(format: Format) {
+    let mut studio = Studio::new();
+    let mut times = Vec::new();
+    for number in 0..STARTS {
+        // Ticks come when they come, not when a command does.
+        std::thread::sleep(Duration::from_millis(number as u64 * 7 % 20));
+        let begun = Instant::now();
+        let mut stage = studio.start(format, 8000, 1);
+        let head = fs::metadata(stage.audio_path()).unwrap().len();
+        let mut next = Instant::now();
+        while fs::metadata(stage.audio_path()).unwrap().len() <= head {
+            if Instant::now() >= next {
+                stage.tick(|at, _| sine(8000, 440.0, 0, at));
+                next += Duration::from_millis(20);
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        times.push(begun.elapsed().as_secs_f64() * 1000.0);
+        stage.finish(FinishReason::Command);
+        studio.wait_finished(stage.recorder);
+        fs::remove_dir_all(&stage.folder).unwrap();
+    }
+    times.sort_by(f64::total_cmp);
+    let (median, worst) = (times[STARTS / 2], times[STARTS - 1]);
+    println!("{format:?}, start to first audio in the file: p50 {median:.0} max {worst:.0} ms");
+    assert!(worst <= 200.0, "first audio after {worst} ms");
+}
+
+/// Allocated bytes of the process, LAME's among them, over 8 h in virtual time.
+fn memory(format: Format, channels: u8) {
+    let mut studio = Studio::new();
+    // SAFETY: returns figures by value.
+    let allocated = || unsafe { libc::mallinfo2() };
+    let allocated = || (allocated().uordblks + allocated().hblkhd) as u64;
+    let before = allocated();
+    let mut stage = studio.start(format, 8000, channels);
+    let second = talk(8000, 0, 8000);
+    for number in 0..8 * 3_600 {
+        for tick in second.chunks(160) {
+            while stage.tap.room() < 160 {
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            match channels {
+                1 => stage.tap.push_mono(tick),
+                _ => stage.tap.push_stereo(tick, tick),
+            };
+        }
+        if number % 60 == 0 {
+            studio.drain();
+            studio.forget();
+        }
+    }
+    let grown = allocated().saturating_sub(before);
+    println!("{format:?} {channels} ch: {} kB allocated after 8 h", grown >> 10);
+    assert!(grown < 2 << 20, "{grown} bytes");
+    stage.finish(FinishReason::Command);
+    studio.wait_finished_in(stage.recorder, Duration::from_secs(60));
 }
 
 fn cost(format: Format, rate_hz: u32, channels: u8) {
@@ -72,7 +142,7 @@ fn cost(format: Format, rate_hz: u32, channels: u8) {
 fn latency(format: Format, seconds: u64) {
     let mut studio = Studio::new();
     let mut times = Vec::new();
-    for _ in 0..if seconds > 100 { 5 } else { 200 } {
+    for _ in 0..if seconds > 100 { 3 } else { 200 } {
         let mut stage = studio.start(format, 8000, 1);
         stage.play_ms(seconds * 1000, |at, _| sine(8000, 440.0, 0, at));
         // As live: what came before the last visit is in the file already.
@@ -94,6 +164,7 @@ fn latency(format: Format, seconds: u64) {
         at(0.99),
         at(1.0)
     );
+    assert!(at(1.0) <= 1_000.0, "final after {} ms", at(1.0));
 }
 
 fn talk(rate_hz: u32, from: u64, length: u64) -> Vec<i16> {

@@ -8,7 +8,8 @@ use media_support::{FRAME, Stage, Tape, leg, level_of, room, tap_spec};
 use tapeline_core::boundary::command::RoomCommand;
 use tapeline_core::boundary::event::FinishReason;
 use tapeline_core::media::command::MediaCommand;
-use tapeline_core::record::spec::{ChannelLayout, Target};
+use tapeline_core::media::room::participant::{Changes, Settings};
+use tapeline_core::record::spec::{BeepRule, ChannelLayout, Target};
 use tapeline_core::record::tap::{MarkKind, TapSpec};
 
 const TONES: [(f64, f64); 3] = [(400.0, 6_000.0), (1_000.0, 6_000.0), (1_700.0, 6_000.0)];
@@ -39,7 +40,7 @@ fn finished(tape: &Tape) -> Option<FinishReason> {
 
 fn join(stage: &mut Stage, slot: u32, into: u32) {
     let (leg, room) = (leg(slot), room(into));
-    stage.room(RoomCommand::Join { leg, room, muted: false, deaf: false });
+    stage.room(RoomCommand::Join { leg, room, settings: Settings::default() });
 }
 
 #[test]
@@ -78,7 +79,8 @@ fn the_left_of_a_room_is_silent_while_its_leg_is_elsewhere_or_muted() {
     let spec = TapSpec { left_leg: Some(leg(0)), ..tap_spec(0, target, ChannelLayout::LegRest) };
     let mut tape = stage.record_as(spec);
     stage.run(50);
-    stage.room(RoomCommand::SetParticipant { leg: leg(0), muted: Some(true), deaf: None });
+    let changes = Changes { is_muted: Some(true), ..Changes::default() };
+    stage.room(RoomCommand::SetParticipant { leg: leg(0), changes });
     stage.run(50);
     stage.room(RoomCommand::Leave { leg: leg(0) });
     stage.run(50);
@@ -103,7 +105,8 @@ fn the_left_of_a_room_is_silent_while_its_leg_is_elsewhere_or_muted() {
 #[test]
 fn a_muted_leg_is_recorded_as_silence_and_hears_on() {
     let mut stage = Stage::with_talkers(&TONES);
-    stage.room(RoomCommand::SetParticipant { leg: leg(0), muted: Some(true), deaf: None });
+    let changes = Changes { is_muted: Some(true), ..Changes::default() };
+    stage.room(RoomCommand::SetParticipant { leg: leg(0), changes });
     let mut tape = stage.record(0, Target::Leg(leg(0)), ChannelLayout::RxTx);
     stage.run(55);
     tape.wind();
@@ -258,7 +261,7 @@ fn a_beep_is_heard_by_the_target_and_stands_at_the_start_of_its_file() {
     ] {
         let mut stage = Stage::with_talkers(&[TONES[0], TONES[2]]);
         let left_leg = (layout == ChannelLayout::LegRest).then_some(leg(0));
-        let spec = TapSpec { left_leg, beep: true, ..tap_spec(0, target, layout) };
+        let spec = TapSpec { left_leg, beep: BeepRule::AT_START, ..tap_spec(0, target, layout) };
         stage.phones.iter_mut().for_each(|phone| phone.heard.clear());
         let mut tape = stage.record_as(spec);
         stage.run(30);

@@ -11,6 +11,7 @@ use tapeline_core::boundary::command::RoomCommand;
 use tapeline_core::boundary::event::{Event, FinishReason, MediaTrouble};
 use tapeline_core::media::command::{Direction, MediaCommand};
 use tapeline_core::media::leg::link::MemoryPacket;
+use tapeline_core::media::room::participant::{Changes, Settings};
 use tapeline_core::record::spec::{ChannelLayout, Target};
 use tapeline_core::record::tap::{MarkKind, TapSpec};
 
@@ -52,7 +53,10 @@ fn everyone_hears_all_the_others_and_not_itself() {
 #[test]
 fn mute_deaf_leave_and_another_room_apply_at_the_next_tick() {
     let mut stage = Stage::with_talkers(&TONES);
-    let set = |muted, deaf| RoomCommand::SetParticipant { leg: leg(0), muted, deaf };
+    let set = |is_muted, is_deaf| {
+        let changes = Changes { is_muted, is_deaf, ..Changes::default() };
+        RoomCommand::SetParticipant { leg: leg(0), changes }
+    };
 
     stage.room(set(Some(true), None));
     stage.run(30);
@@ -71,7 +75,7 @@ fn mute_deaf_leave_and_another_room_apply_at_the_next_tick() {
     stage.room(RoomCommand::CreateRoom { room: room(1), rate_hz: 8_000 });
     for slot in [0, 2] {
         let (leg, room) = (leg(slot), room(1));
-        stage.room(RoomCommand::Join { leg, room, muted: false, deaf: false });
+        stage.room(RoomCommand::Join { leg, room, settings: Settings::default() });
     }
     stage.run(30);
     assert_eq!(hears(&stage, 0), [false, false, true]);
@@ -86,14 +90,14 @@ fn every_command_is_answered_and_every_move_reported() {
     let nowhere = stage.join(7);
     stage.phone(0);
     let join = stage.join(0);
-    let wideband = stage.room(RoomCommand::CreateRoom { room: room(1), rate_hz: 16_000 });
+    let odd = stage.room(RoomCommand::CreateRoom { room: room(1), rate_hz: 12_000 });
     let leave = stage.room(RoomCommand::Leave { leg: leg(0) });
     let again = stage.join(0);
     stage.run(1);
     assert_eq!(stage.answer(create), Some(Ok(())));
     assert!(stage.answer(nowhere).unwrap().is_err());
     assert_eq!(stage.answer(join), Some(Ok(())));
-    assert!(stage.answer(wideband).unwrap().unwrap_err().contains("8000"));
+    assert!(stage.answer(odd).unwrap().unwrap_err().contains("8000"));
     assert_eq!(stage.answer(leave), Some(Ok(())));
     assert_eq!(stage.answer(again), Some(Ok(())));
     assert_eq!(names(&stage.events()), ["joined", "left", "empty", "joined"]);
@@ -313,13 +317,19 @@ fn hold_is_silence_of_exact_length_both_ways() {
     let mut tape = stage.record(0, Target::Leg(leg(0)), ChannelLayout::RxTx);
     let mut held = agreement(0);
     held.direction = Direction::Inactive;
-    let change = MediaCommand::ChangeLeg { leg: leg(0), agreement: Box::new(held) };
+    let change =
+        MediaCommand::ChangeLeg { leg: leg(0), agreement: Box::new(held), codec: None, srtp: None };
     assert!(stage.media.send(change).is_ok());
     stage.run(10);
     let heard = stage.phones[0].heard.len();
     stage.run(40);
     assert_eq!(stage.phones[0].heard.len(), heard);
-    let change = MediaCommand::ChangeLeg { leg: leg(0), agreement: Box::new(agreement(0)) };
+    let change = MediaCommand::ChangeLeg {
+        leg: leg(0),
+        agreement: Box::new(agreement(0)),
+        codec: None,
+        srtp: None,
+    };
     assert!(stage.media.send(change).is_ok());
     stage.run(50);
 

@@ -1,19 +1,52 @@
 //! What is in the finished files, decoded by ffmpeg: every sample, at its place, in every format.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod record_support;
+
+use std::path::Path;
 
 use record_support::{STARTED_UNIX_US, Studio, decode, onset, sine, tone};
 use sha2::{Digest, Sha256};
+use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
+use symphonia::core::formats::{FormatOptions, FormatReader};
+use symphonia::core::io::MediaSourceStream;
+use symphonia::default::codecs::MpaDecoder;
+use symphonia::default::formats::MpaReader;
 use tapeline_core::boundary::event::FinishReason;
 use tapeline_core::record::format::{Shape, wav};
 use tapeline_core::record::probe;
 use tapeline_core::record::spec::Format;
 
+/// What the header of a WAV says of its samples.
+fn data_bytes(bytes: &[u8]) -> u32 {
+    let at = bytes.windows(4).position(|word| word == b"data").unwrap() + 4;
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+/// Samples of each channel that a second gapless decoder gives.
+fn symphonia_frames(path: &Path, rate_hz: u32, channels: u8) -> u64 {
+    let file = Box::new(std::fs::File::open(path).unwrap());
+    let stream = MediaSourceStream::new(file, Default::default());
+    let mut reader = MpaReader::try_new(stream, FormatOptions::default()).unwrap();
+    let track = reader.tracks().first().unwrap();
+    let parameters = track.codec_params.as_ref().and_then(|it| it.audio()).unwrap();
+    let mut decoder = MpaDecoder::try_new(parameters, &AudioDecoderOptions::default()).unwrap();
+    let mut frames = 0;
+    while let Some(packet) = reader.next_packet().unwrap() {
+        let decoded = decoder.decode(&packet).unwrap();
+        let spec = decoded.spec();
+        assert_eq!((spec.rate(), spec.channels().count()), (rate_hz, usize::from(channels)));
+        frames += decoded.frames() as u64;
+    }
+    frames
+}
+
 const SHAPES: [(u32, u8); 6] =
     [(8000, 1), (8000, 2), (16_000, 1), (16_000, 2), (48_000, 1), (48_000, 2)];
 
 #[test]
-fn every_length_comes_back_to_the_sample() {
+fn r17_header_samples_and_count_agree_to_the_sample_for_every_format() {
     let mut studio = Studio::new();
     for format in [Format::Wav, Format::Mp3] {
         for (rate_hz, channels) in SHAPES {
@@ -31,6 +64,14 @@ fn every_length_comes_back_to_the_sample() {
                 assert_eq!(finished.sha256, hex(&Sha256::digest(&bytes)), "{what}");
                 let samples = decode(&stage.audio_path(), format);
                 assert_eq!(samples.len() as u64, expected * u64::from(channels), "{what}");
+                let header = probe(&stage.audio_path()).unwrap();
+                let shape = (header.sample_count, header.rate_hz, header.channels);
+                assert_eq!(shape, (expected, rate_hz, channels), "{what}");
+                let told = match format {
+                    Format::Wav => u64::from(data_bytes(&bytes)) / 2 / u64::from(channels),
+                    Format::Mp3 => symphonia_frames(&stage.audio_path(), rate_hz, channels),
+                };
+                assert_eq!(told, expected, "{what}");
             }
         }
     }

@@ -46,7 +46,7 @@ fn a_call_of_ours_rings_is_answered_and_hung_up() {
     assert_eq!(invite.get("X-Team"), "red; \"1\"");
     assert_eq!(invite.get("Content-Type"), "application/sdp");
     assert!(invite.get("Via").contains(&format!("{};branch=z9hG4bK", node.address)));
-    assert!(invite.body.contains(" RTP/AVP 0 8 101\r\n"), "{}", invite.body);
+    assert!(invite.body.contains(" RTP/AVP 96 9 0 8 101 102\r\n"), "{}", invite.body);
     assert!(invite.body.contains("a=sendrecv\r\n"), "{}", invite.body);
 
     for status in [100, 181, 180, 183, 180, 183] {

@@ -188,7 +188,7 @@ fn a_call_that_rings_too_long_is_cancelled() {
 
 #[test]
 fn an_answer_without_a_codec_of_ours_is_acknowledged_and_hung_up() {
-    let other_codec = SDP.replace("RTP/AVP 0 8 101", "RTP/AVP 9");
+    let other_codec = SDP.replace("RTP/AVP 0 8 101", "RTP/AVP 18");
     let refused = SDP.replace("audio 6000", "audio 0");
     for body in ["", "no SDP", other_codec.as_str(), refused.as_str()] {
         let mut node = Node::new();

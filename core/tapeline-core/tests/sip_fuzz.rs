@@ -9,9 +9,11 @@ use sip_support::far_end::FarEnd;
 use sip_support::{Message, Node, Phone, SDP, call, config};
 use tapeline_core::boundary::command::SipCommand;
 use tapeline_core::boundary::event::Event;
+use tapeline_core::media::codec::Rate;
 use tapeline_core::sdp;
 
 const DATAGRAMS: usize = 30_000;
+const DESCRIPTIONS: usize = 200_000;
 /// Between two checks that the stack has kept up.
 const BATCH: usize = 100;
 
@@ -241,18 +243,44 @@ fn mutated_descriptions_are_read_or_refused() {
     let long = SDP.to_owned()
         + "m=video 5000 RTP/AVP 31\r\na=ptime:40\r\na=sendonly\r\nm=audio 1 RTP/AVPF 8 96\r\n\
            c=IN IP6 ::1\r\na=rtpmap:96 telephone-event/8000\r\na=inactive\r\n";
-    let seeds = [SDP.as_bytes().to_vec(), long.into_bytes()];
-    let mut read = 0;
-    for number in 0..50_000 {
-        let bytes = mutated(&seeds[number % 2], &seeds, &mut random);
-        let Ok(remote) = sdp::parse(&bytes) else { continue };
+    let wide = SDP.replace("0 8 101", "111 9 97 98 0 13 110 101")
+        + "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1;maxplaybackrate=16000;stereo=1;\
+           sprop-maxcapturerate=8000\r\na=rtpmap:97 L16/16000\r\na=rtpmap:98 L16/48000/1\r\n\
+           a=rtpmap:9 G722/8000\r\na=rtpmap:13 CN/8000\r\na=rtpmap:110 telephone-event/48000\r\n\
+           a=maxptime:60\r\na=ptime:30\r\n";
+    let keyed = SDP.replace("RTP/AVP", "RTP/SAVP")
+        + "a=rtcp-mux\r\na=rtcp:6007 IN IP4 127.0.0.1\r\n\
+           a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd|2^20\r\n\
+           a=crypto:2 AEAD_AES_128_GCM inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw== WSH=64\r\n";
+    let seeds = [SDP, &long, &wide, &keyed].map(|text| text.as_bytes().to_vec());
+    let linear = sdp::Preference::new(&["L16".into(), "opus".into()], Rate::Full).unwrap();
+    let codecs = [sdp::Preference::default(), linear];
+    let (mut read, mut agreed_on) = (0, 0);
+    for number in 0..DESCRIPTIONS {
+        let bytes = mutated(&seeds[number % seeds.len()], &seeds, &mut random);
+        let Ok(mut remote) = sdp::parse(&bytes) else { continue };
         read += 1;
-        let agreed = sdp::agree(&remote, number % 3 == 0, None);
+        let terms = [sdp::Terms::Plain, sdp::Terms::Either, sdp::Terms::Protected];
+        sdp::settle_offer(&mut remote, terms[random.below(3)], None);
+        let preference = &codecs[random.below(2)];
+        let agreed = sdp::agree(&remote, preference, number % 3 == 0, None);
         let mut local = sdp::LocalDescription::new([127, 0, 0, 1].into(), 2, random.next());
         let answer = local.answer(&remote, agreed.as_ref());
         assert_eq!(answer.matches("\r\nm=").count(), remote.streams.len(), "{answer}");
         let again = sdp::parse(answer.as_bytes());
         assert!(again.is_ok(), "{again:?}: {answer:?}");
+        if let Some(agreed) = agreed {
+            agreed_on += 1;
+            let agreement = agreed.agreement;
+            assert!((10..=60).contains(&agreement.packet_ms), "{answer}");
+            let offer = local.offer(preference, Some(&agreement));
+            let kept = sdp::agree(&sdp::parse(offer.as_bytes()).unwrap(), preference, false, None);
+            let kept = kept.unwrap().agreement;
+            let events = (kept.telephone_event, agreement.telephone_event);
+            assert_eq!(kept.payload_type, agreement.payload_type, "{offer}");
+            assert!(events.1.is_none() || events.0 == events.1, "{offer}");
+        }
     }
-    assert!(read > 5_000, "only {read} were readable");
+    assert!(agreed_on > DESCRIPTIONS / 20, "only {agreed_on} were agreed on");
+    assert!(read > DESCRIPTIONS / 10, "only {read} were readable");
 }

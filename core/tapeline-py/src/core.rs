@@ -13,13 +13,21 @@ use pyo3::types::PyDict;
 use tapeline_core::boundary::command::{Access, Network, RoomCommand, SipCommand};
 use tapeline_core::boundary::core::{Core as Running, CoreConfig};
 use tapeline_core::boundary::dial::Dial;
+use tapeline_core::boundary::digits::DigitString;
 use tapeline_core::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
+use tapeline_core::media::codec::Rate;
+use tapeline_core::media::room::participant::{Changes, Settings};
 use tapeline_core::play::PlaySpec;
 use tapeline_core::record::silence::SilenceRule;
-use tapeline_core::record::spec::{ChannelLayout, Format, RecordingSpec, Target};
+use tapeline_core::record::spec::{
+    BeepRule, ChannelLayout, Format, PauseRule, RecordingSpec, Target,
+};
+use tapeline_core::sdp::Preference;
+use tapeline_core::sip::{SrtpPolicy, SrtpRule};
 
 use crate::error::{guarded, guarded_by, refused};
 use crate::event::{PyEvent, to_python};
+use crate::room::{HeardBy, PyTone, parse_gain, parse_level, parse_source};
 
 /// dBov of a level that says nothing.
 const SILENCE_DB: f64 = -90.0;
@@ -51,7 +59,8 @@ impl Core {
         rate_exempt = vec!["127.0.0.0/8".into(), "::1/128".into()], max_unacknowledged = 2_000,
         realtime = true, max_legs = 4_096, max_rooms = 2_048, max_recorders = 2_048,
         max_plays = 512,
-        reserve_bytes = 0, ring_limit_ms = 180_000,
+        codecs = all_codecs(), room_rate_limit_hz = 16_000,
+        reserve_bytes = 0, ring_limit_ms = 180_000, srtp = "accept", sdes_over_plain_sip = false,
     ))]
     #[allow(clippy::too_many_arguments)] // Keywords of one Python call.
     fn new(
@@ -69,14 +78,20 @@ impl Core {
         max_rooms: u32,
         max_recorders: u32,
         max_plays: u32,
+        codecs: Vec<String>,
+        room_rate_limit_hz: u32,
         reserve_bytes: u64,
         ring_limit_ms: u64,
+        srtp: &str,
+        sdes_over_plain_sip: bool,
     ) -> PyResult<Self> {
         let config = CoreConfig {
             sip_udp: parse_all(&sip_udp, "an address with a port")?,
             advertised: parse_advertised(rtp_address)?,
             rtp_ports: rtp_ports.0..=rtp_ports.1,
+            codecs: parse_codecs(&codecs, room_rate_limit_hz)?,
             access: parse_access(networks, rate_per_source, rate_exempt, max_unacknowledged)?,
+            srtp: SrtpRule { policy: parse_srtp(srtp)?, sdes_over_plain_sip },
             user_agent: concat!("tapeline/", env!("CARGO_PKG_VERSION")).into(),
             spool,
             reserve_bytes,
@@ -138,6 +153,15 @@ impl Core {
         })
     }
 
+    #[pyo3(signature = (leg, digits, *, tone_ms, gap_ms))]
+    fn send_digits(&self, leg: u64, digits: &str, tone_ms: u16, gap_ms: u16) -> PyResult<u64> {
+        // Without the digits: they may be a PIN.
+        let wrong = "digits: 1 to 64 of 0-9, *, #, A-D, w and W are wanted";
+        let digits = DigitString::parse(digits).ok_or_else(|| PyValueError::new_err(wrong))?;
+        let leg = LegHandle::from_u64(leg);
+        self.guarded(|| self.running.send_digits(leg, digits, (tone_ms, gap_ms)).map_err(refused))
+    }
+
     fn create_room(&self, rate_hz: u32) -> PyResult<(u64, u64)> {
         self.guarded(|| {
             let (command, room) = self.running.create_room(rate_hz).map_err(refused)?;
@@ -149,22 +173,61 @@ impl Core {
         self.room(RoomCommand::CloseRoom { room: RoomHandle::from_u64(room) })
     }
 
-    fn join(&self, leg: u64, room: u64, muted: bool, deaf: bool) -> PyResult<u64> {
+    #[pyo3(signature = (leg, room, *, muted, deaf, on_hold, gain_db, heard_by, answers))]
+    #[allow(clippy::too_many_arguments)] // Keywords of one Python call.
+    fn join(
+        &self,
+        leg: u64,
+        room: u64,
+        muted: bool,
+        deaf: bool,
+        on_hold: bool,
+        gain_db: f64,
+        heard_by: HeardBy,
+        answers: bool,
+    ) -> PyResult<u64> {
+        let settings = Settings {
+            is_muted: muted,
+            is_deaf: deaf,
+            is_on_hold: on_hold,
+            gain_cdb: parse_gain(gain_db)?,
+            voice: heard_by.voice()?,
+        };
         let (leg, room) = (LegHandle::from_u64(leg), RoomHandle::from_u64(room));
-        self.room(RoomCommand::Join { leg, room, muted, deaf })
+        if answers {
+            return self.sip(SipCommand::AnswerInto { leg, room, settings });
+        }
+        self.room(RoomCommand::Join { leg, room, settings })
     }
 
     fn leave(&self, leg: u64) -> PyResult<u64> {
         self.room(RoomCommand::Leave { leg: LegHandle::from_u64(leg) })
     }
 
-    fn set_participant(&self, leg: u64, muted: Option<bool>, deaf: Option<bool>) -> PyResult<u64> {
-        self.room(RoomCommand::SetParticipant { leg: LegHandle::from_u64(leg), muted, deaf })
+    #[pyo3(signature = (leg, *, muted, deaf, on_hold, gain_db, heard_by))]
+    fn set_participant(
+        &self,
+        leg: u64,
+        muted: Option<bool>,
+        deaf: Option<bool>,
+        on_hold: Option<bool>,
+        gain_db: Option<f64>,
+        heard_by: Option<HeardBy>,
+    ) -> PyResult<u64> {
+        let changes = Changes {
+            is_muted: muted,
+            is_deaf: deaf,
+            is_on_hold: on_hold,
+            gain_cdb: gain_db.map(parse_gain).transpose()?,
+            voice: heard_by.map(|it| it.voice()).transpose()?,
+        };
+        self.room(RoomCommand::SetParticipant { leg: LegHandle::from_u64(leg), changes })
     }
 
     #[pyo3(signature = (
         *, folder, format, room, leg, layout, left_leg, rate_hz, limit_ms, silence_limit_ms,
-        silence_waits_for_speech, beep, trim_silence, label,
+        silence_waits_for_speech, pause_as, pause_limit_ms, beep, beep_every_ms, beep_level_db,
+        beep_in_file, trim_silence, tracks, label,
     ))]
     #[allow(clippy::too_many_arguments)] // Keywords of one Python call.
     fn start_recording(
@@ -179,8 +242,14 @@ impl Core {
         limit_ms: u64,
         silence_limit_ms: u64,
         silence_waits_for_speech: bool,
+        pause_as: &str,
+        pause_limit_ms: u64,
         beep: bool,
+        beep_every_ms: u64,
+        beep_level_db: f64,
+        beep_in_file: bool,
         trim_silence: bool,
+        tracks: bool,
         label: String,
     ) -> PyResult<(u64, u64)> {
         let spec = RecordingSpec {
@@ -195,8 +264,15 @@ impl Core {
                 limit_ms: silence_limit_ms,
                 waits_for_speech: silence_waits_for_speech,
             },
-            beep,
+            pause: PauseRule { as_silence: parse_pause(pause_as)?, limit_ms: pause_limit_ms },
+            beep: BeepRule {
+                at_start: beep,
+                every_ms: beep_every_ms,
+                level_cdb: parse_beep_level(beep_level_db)?,
+                in_file: beep_in_file,
+            },
             trim_silence,
+            tracks,
             label,
         };
         self.guarded(|| {
@@ -217,15 +293,25 @@ impl Core {
         self.room(RoomCommand::ResumeRecording { recorder: RecorderHandle::from_u64(recorder) })
     }
 
-    #[pyo3(signature = (*, path, leg, room, loops))]
+    #[pyo3(signature = (*, path, tones, leg, room, loops, instead, level_db))]
+    #[allow(clippy::too_many_arguments)] // Keywords of one Python call.
     fn play(
         &self,
-        path: PathBuf,
+        path: Option<PathBuf>,
+        tones: Vec<PyTone>,
         leg: Option<u64>,
         room: Option<u64>,
         loops: u32,
+        instead: bool,
+        level_db: f64,
     ) -> PyResult<(u64, u64)> {
-        let spec = PlaySpec { path, target: parse_target(room, leg)?, loops };
+        let spec = PlaySpec {
+            source: parse_source(path, tones)?,
+            target: parse_target(room, leg)?,
+            loops,
+            is_instead: instead,
+            level_cdb: parse_level(level_db)?,
+        };
         self.guarded(|| {
             let (command, playback) = self.running.play(spec).map_err(refused)?;
             Ok((command, playback.to_u64()))
@@ -234,6 +320,11 @@ impl Core {
 
     fn stop_play(&self, playback: u64) -> PyResult<u64> {
         self.room(RoomCommand::StopPlay { playback: PlaybackHandle::from_u64(playback) })
+    }
+
+    #[pyo3(signature = (*, leg, room))]
+    fn stop_plays(&self, leg: Option<u64>, room: Option<u64>) -> PyResult<u64> {
+        self.room(RoomCommand::StopPlays { target: parse_target(room, leg)? })
     }
 
     #[pyo3(signature = (*, networks, rate_per_source, rate_exempt, max_unacknowledged))]
@@ -265,6 +356,13 @@ impl Core {
         for (name, count) in counts {
             levels.set_item(name, count.load(Ordering::Relaxed))?;
         }
+        levels.set_item("remote_lost", stats.remote_lost.load(Ordering::Relaxed))?;
+        levels.set_item("jitter_ms", stats.jitter_ms.load(Ordering::Relaxed))?;
+        let known = |figure: u32| (figure > 0).then_some(f64::from(figure));
+        let round_trip_us = known(stats.round_trip_us.load(Ordering::Relaxed));
+        levels.set_item("round_trip_ms", round_trip_us.map(|us| us / 1_000.0))?;
+        let mos_x100 = known(stats.mos_x100.load(Ordering::Relaxed));
+        levels.set_item("mos", mos_x100.map(|mos| mos / 100.0))?;
         levels.set_item("buffer_delay_ms", stats.buffer_delay_ms.load(Ordering::Relaxed))?;
         let decibels = |hundredths: i64| (hundredths as f64 / 100.0).max(SILENCE_DB);
         levels.set_item("level_rx_db", decibels(stats.level_rx_cdb.load(Ordering::Relaxed)))?;
@@ -311,6 +409,18 @@ fn parse_networks(texts: &[String]) -> PyResult<Vec<Network>> {
     texts.iter().map(|text| Network::parse(text).ok_or_else(|| wrong(text))).collect()
 }
 
+fn all_codecs() -> Vec<String> {
+    ["opus", "G722", "PCMU", "PCMA", "L16"].map(str::to_owned).to_vec()
+}
+
+fn parse_codecs(names: &[String], limit_hz: u32) -> PyResult<Preference> {
+    let limit = Rate::of(limit_hz).filter(|rate| *rate != Rate::Narrow);
+    let limit = limit.ok_or_else(|| {
+        PyValueError::new_err(format!("{limit_hz} Hz is no limit for rooms: 16000 or 48000"))
+    })?;
+    Preference::new(names, limit).map_err(PyValueError::new_err)
+}
+
 fn parse_access(
     networks: Vec<String>,
     rate_per_source: u32,
@@ -325,12 +435,34 @@ fn parse_access(
     })
 }
 
+fn parse_srtp(name: &str) -> PyResult<SrtpPolicy> {
+    let wrong = || PyValueError::new_err(format!("srtp {name:?} is not never, accept or require"));
+    SrtpPolicy::parse(name).ok_or_else(wrong)
+}
+
 fn parse_format(text: &str) -> PyResult<Format> {
     match text {
         "wav" => Ok(Format::Wav),
         "mp3" => Ok(Format::Mp3),
         _ => Err(PyValueError::new_err(format!("format {text:?} is neither wav nor mp3"))),
     }
+}
+
+fn parse_pause(name: &str) -> PyResult<bool> {
+    match name {
+        "skip" => Ok(false),
+        "silence" => Ok(true),
+        _ => Err(PyValueError::new_err(format!("a pause is skip or silence, not {name:?}"))),
+    }
+}
+
+/// Hundredths of dB.
+fn parse_beep_level(level_db: f64) -> PyResult<i32> {
+    if !(-60.0..=0.0).contains(&level_db) {
+        let wrong = format!("a beep is at -60 to 0 dB of full scale, not {level_db}");
+        return Err(PyValueError::new_err(wrong));
+    }
+    Ok((level_db * 100.0).round() as i32)
 }
 
 fn parse_layout(name: &str) -> PyResult<ChannelLayout> {

@@ -3,7 +3,7 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use tapeline_core::boundary::event::{CallArrived, Event, RecordingFinished};
+use tapeline_core::boundary::event::{CallArrived, Event, RecordingFinished, TrackFile};
 
 pub type PyEvent<'py> = (Bound<'py, PyString>, Bound<'py, PyDict>);
 
@@ -68,6 +68,9 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<PyEvent<'_>> {
         Event::RecordingArmed { recorder, unix_us } => {
             event!(py, "recording_armed", recorder = recorder.to_u64(), unix_us = unix_us)
         }
+        Event::RecordingResumed { recorder } => {
+            event!(py, "recording_resumed", recorder = recorder.to_u64())
+        }
         Event::RecordingProgress { recorder, sample_count, byte_count } => event!(
             py,
             "recording_progress",
@@ -111,5 +114,23 @@ fn recording_finished(py: Python<'_>, finished: RecordingFinished) -> PyResult<P
         sha256 = finished.sha256,
         started_unix_us = finished.started_unix_us,
         missing_ms = finished.missing_ms,
+        notes = finished.notes,
+        tracks = track_dicts(py, finished.tracks)?,
     ))
+}
+
+/// Dicts of `domain.signal.TrackFile`'s fields.
+pub fn track_dicts(py: Python<'_>, tracks: Vec<TrackFile>) -> PyResult<Vec<Bound<'_, PyDict>>> {
+    let to_dict = |track: TrackFile| {
+        let fields = PyDict::new(py);
+        fields.set_item("number", track.number)?;
+        fields.set_item("leg", track.leg)?;
+        fields.set_item("offset_ms", track.offset_ms)?;
+        fields.set_item("sample_count", track.sample_count)?;
+        fields.set_item("byte_count", track.byte_count)?;
+        fields.set_item("sha256", track.sha256)?;
+        fields.set_item("missing_ms", track.missing_ms)?;
+        Ok(fields)
+    };
+    tracks.into_iter().map(to_dict).collect()
 }

@@ -4,6 +4,7 @@ mod core;
 mod error;
 mod event;
 mod offline;
+mod room;
 
 use pyo3::prelude::*;
 

@@ -11,6 +11,7 @@ use tapeline_core::record::repair;
 use tapeline_core::record::spec::Format;
 
 use crate::error::guarded;
+use crate::event::track_dicts;
 
 #[pyfunction]
 #[pyo3(name = "repair")]
@@ -27,6 +28,8 @@ pub fn repair_folder(py: Python<'_>, folder: PathBuf) -> PyResult<Bound<'_, PyDi
     fields.set_item("sha256", report.sha256)?;
     fields.set_item("started_unix_us", report.started_unix_us)?;
     fields.set_item("missing_ms", report.missing_ms)?;
+    fields.set_item("tracks", track_dicts(py, report.tracks)?)?;
+    fields.set_item("notes", report.notes)?;
     Ok(fields)
 }
 

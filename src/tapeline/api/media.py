@@ -1,4 +1,5 @@
-"""Recordings' bytes: `GET|HEAD /media/Account/{auth_id}/Recording/{recording_id}.{mp3|wav}`.
+"""Recordings' bytes: `GET|HEAD /media/Account/{auth_id}/Recording/{recording_id}.{mp3|wav}`, and of
+its tracks `…/Recording/{recording_id}/tracks/{number}.{mp3|wav}`.
 
 Who may read is the account's choice: a signed link that has not expired, API credentials of any
 dialect, or anybody. Another account's recording and one that is not final are not found.
@@ -6,6 +7,7 @@ dialect, or anybody. Another account's recording and one that is not final are n
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qs
 
@@ -20,13 +22,14 @@ from tapeline.domain.account import Account, LinkPolicy
 from tapeline.domain.command import GetAccount, GetRecording
 from tapeline.domain.error import NotFound, TapelineError, Unauthenticated
 from tapeline.domain.id import AccountId, EpochMs, RecordingId, new_uuid
-from tapeline.domain.recording import Recording, RecordingFormat, RecordingState
+from tapeline.domain.recording import Recording, RecordingFormat, RecordingState, Track
 from tapeline.storage import LinkState
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
 
 CHUNK_BYTES = 256 * 1024
+_MOST_DIGITS = 6
 CONTENT_TYPES = {RecordingFormat.MP3: "audio/mpeg", RecordingFormat.WAV: "audio/wav"}
 
 
@@ -90,7 +93,7 @@ class MediaApp:
         await response(scope, receive, send)
 
     async def _serve(self, http: Request, segments: tuple[str, ...]) -> Response:
-        account_id, recording_id, suffix = _parse(segments)
+        account_id, recording_id, number, suffix = _parse(segments)
         if http.method not in {"GET", "HEAD"}:
             return Response(status_code=405, headers={"Allow": "GET, HEAD"})
         await self._check_reader(http, segments, account_id)
@@ -103,7 +106,12 @@ class MediaApp:
         recording = view.recording
         if recording.state is not RecordingState.COMPLETED or recording.format.value != suffix:
             raise Missing
-        return await self._file(http, recording)
+        if number is None:
+            return await self._file(http, _File.of(recording))
+        for each in view.tracks:
+            if each.track.number == number:
+                return await self._file(http, _File.of_track(recording, each.track))
+        raise Missing
 
     async def _check_reader(
         self, http: Request, segments: tuple[str, ...], account_id: AccountId
@@ -163,66 +171,99 @@ class MediaApp:
                 continue
         return None
 
-    async def _file(self, http: Request, recording: Recording) -> Response:
-        etag = f'"{recording.sha256}"' if recording.sha256 else None
-        headers = _headers(recording, etag)
+    async def _file(self, http: Request, file: "_File") -> Response:
+        etag = f'"{file.sha256}"' if file.sha256 else None
+        headers = _headers(file, etag)
         if etag and names_etag(http.headers.get("if-none-match"), etag):
             return Response(status_code=304, headers=headers)
         wanted = http.headers.get("range")
         if wanted and http.headers.get("if-range", etag) != etag:
             wanted = None
         try:
-            part = choose_slice(wanted, recording.byte_count)
+            part = choose_slice(wanted, file.byte_count)
         except Unsatisfiable:
-            headers["Content-Range"] = f"bytes */{recording.byte_count}"
+            headers["Content-Range"] = f"bytes */{file.byte_count}"
             return PlainTextResponse("no such bytes\n", 416, headers=headers)
-        headers["Content-Type"] = CONTENT_TYPES[recording.format]
+        headers["Content-Type"] = CONTENT_TYPES[file.format]
         headers["Content-Length"] = str(part.length)
         if part.is_part:
             last = part.offset + part.length - 1
-            headers["Content-Range"] = f"bytes {part.offset}-{last}/{recording.byte_count}"
+            headers["Content-Range"] = f"bytes {part.offset}-{last}/{file.byte_count}"
         status = 206 if part.is_part else 200
         if http.method == "HEAD":
             return Response(status_code=status, headers=headers)
-        body = await self._first_chunk(recording, part)
+        body = await self._first_chunk(file, part)
         return StreamingResponse(body, status_code=status, headers=headers)
 
-    async def _first_chunk(self, recording: Recording, part: Slice) -> AsyncIterator[bytes]:
+    async def _first_chunk(self, file: "_File", part: Slice) -> AsyncIterator[bytes]:
         """Reads ahead of the status line, so that a file that has gone is a 404."""
         size = min(part.length, CHUNK_BYTES)
         try:
-            first = await self._files.read(recording.storage_key, offset=part.offset, length=size)
+            first = await self._files.read(file.storage_key, offset=part.offset, length=size)
         except FileNotFoundError:
             raise Missing from None
-        return self._chunks(recording, part, first)
+        return self._chunks(file, part, first)
 
-    async def _chunks(
-        self, recording: Recording, part: Slice, first: bytes
-    ) -> AsyncIterator[bytes]:
+    async def _chunks(self, file: "_File", part: Slice, first: bytes) -> AsyncIterator[bytes]:
         yield first
         offset, end = part.offset + len(first), part.offset + part.length
         while offset < end:
             size = min(end - offset, CHUNK_BYTES)
-            chunk = await self._files.read(recording.storage_key, offset=offset, length=size)
+            chunk = await self._files.read(file.storage_key, offset=offset, length=size)
             if not chunk:
-                raise EOFError(f"{recording.id} is shorter than its {recording.byte_count} bytes")
+                raise EOFError(f"{file.name} is shorter than its {file.byte_count} bytes")
             yield chunk
             offset += len(chunk)
             await asyncio.sleep(0)
 
 
-def _parse(segments: tuple[str, ...]) -> tuple[AccountId, RecordingId, str]:
-    if len(segments) != 4 or (segments[0], segments[2]) != ("Account", "Recording"):  # noqa: PLR2004
-        raise Missing
-    name, _, suffix = segments[3].rpartition(".")
-    return AccountId(segments[1]), RecordingId(name), suffix
+def _parse(segments: tuple[str, ...]) -> tuple[AccountId, RecordingId, int | None, str]:
+    """The number is a track's."""
+    match segments:
+        case ("Account", account_id, "Recording", file):
+            name, _, suffix = file.rpartition(".")
+            return AccountId(account_id), RecordingId(name), None, suffix
+        case ("Account", account_id, "Recording", recording_id, "tracks", file):
+            name, _, suffix = file.rpartition(".")
+            if name.isascii() and name.isdecimal() and len(name) <= _MOST_DIGITS:
+                return AccountId(account_id), RecordingId(recording_id), int(name), suffix
+    raise Missing
 
 
-def _headers(recording: Recording, etag: str | None) -> dict[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    name: str
+    format: RecordingFormat
+    storage_key: str
+    byte_count: int
+    sha256: str | None
+
+    @classmethod
+    def of(cls, recording: Recording) -> "_File":
+        return cls(
+            name=recording.id,
+            format=recording.format,
+            storage_key=recording.storage_key,
+            byte_count=recording.byte_count,
+            sha256=recording.sha256,
+        )
+
+    @classmethod
+    def of_track(cls, recording: Recording, track: Track) -> "_File":
+        return cls(
+            name=f"{recording.id}-{track.number}",
+            format=recording.format,
+            storage_key=track.storage_key,
+            byte_count=track.byte_count,
+            sha256=track.sha256,
+        )
+
+
+def _headers(file: _File, etag: str | None) -> dict[str, str]:
     headers = {
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-transform",
-        "Content-Disposition": f'inline; filename="{recording.id}.{recording.format.value}"',
+        "Content-Disposition": f'inline; filename="{file.name}.{file.format.value}"',
         "X-Content-Type-Options": "nosniff",
     }
     if etag:

@@ -11,6 +11,7 @@ from tapeline.domain.command import (
     AddNumber,
     CreateAccount,
     CreateApplication,
+    GetRecording,
     ListAccounts,
     ListApplications,
     ListCalls,
@@ -22,7 +23,7 @@ from tapeline.domain.command import (
     SetAccount,
 )
 from tapeline.domain.error import Invalid, InvalidChoice
-from tapeline.domain.id import AccountId, ApplicationId
+from tapeline.domain.id import AccountId, ApplicationId, RecordingId
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="The TOML file of the node.")]
 DataDir = Annotated[
@@ -91,6 +92,22 @@ def set_account(
     webhook_failover_url: Annotated[
         str | None, typer.Option(help="Where it goes when that fails.")
     ] = None,
+    pause_as: Annotated[
+        str | None, typer.Option(help="What a pause is in a file: skip or silence.")
+    ] = None,
+    pause_limit: Annotated[
+        int | None, typer.Option(help="Seconds after which a pause ends by itself; 0: never.")
+    ] = None,
+    beep_every: Annotated[
+        int | None, typer.Option(help="Seconds between tones while it is recorded; 0: none.")
+    ] = None,
+    beep_level: Annotated[float | None, typer.Option(help="Peak of the tones in dBFS.")] = None,
+    beep_in_file: Annotated[
+        bool | None, typer.Option(help="Whether the tones are in the file, too.")
+    ] = None,
+    tracks: Annotated[
+        bool | None, typer.Option(help="Record every participant in a file of its own, too.")
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A dialect's setting: DIALECT.KEY=VALUE.")
     ] = None,
@@ -107,6 +124,12 @@ def set_account(
         transcription_rate=transcription_rate,
         webhook_url=webhook_url,
         webhook_failover_url=webhook_failover_url,
+        pause_as=pause_as,
+        pause_limit_s=pause_limit,
+        beep_every_s=beep_every,
+        beep_level_db=beep_level,
+        beep_in_file=beep_in_file,
+        tracks=tracks,
         dialect_settings=_dialect_settings(setting or []),
     )
     show_one(ask(configured(config=config, data_dir=data_dir), command), as_json=json)
@@ -265,6 +288,19 @@ def list_recordings(
         "started_at",
     )
     show_many(found.views, as_json=json, columns=columns)
+
+
+@recordings.command("show")
+def show_recording(
+    recording_id: Annotated[str, typer.Argument(help="The recording.")],
+    *,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Show a recording, its health and its tracks."""
+    command = GetRecording(account_id=None, recording_id=RecordingId(recording_id))
+    show_one(ask(configured(config=config, data_dir=data_dir), command), as_json=json)
 
 
 @transcripts.command("list")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import singledispatch
 from typing import Any
@@ -13,6 +14,7 @@ from tapeline.domain.application import Application, Number
 from tapeline.domain.call import Call
 from tapeline.domain.command import AccountCreated, ConferenceView, DeliveryView, RecordingView
 from tapeline.domain.id import EpochMs
+from tapeline.domain.recording import HealthNote
 from tapeline.domain.transcript import Transcript
 
 Record = dict[str, Any]
@@ -36,6 +38,7 @@ def _(account: Account) -> Record:
         "transcription_rate": account.settings.transcription_rate,
         "webhook_url": account.settings.webhook_url,
         "webhook_failover_url": account.settings.webhook_failover_url,
+        **asdict(account.settings.recording),
         "settings": {
             f"{dialect}.{key}": value
             for dialect, chosen in account.settings.dialect.items()
@@ -127,7 +130,27 @@ def _(view: RecordingView) -> Record:
         "duration_ms": recording.duration_ms,
         "byte_count": recording.byte_count,
         "url": view.link,
+        "rate_hz": recording.rate_hz,
+        "notes": [_note(note) for note in recording.health],
+        "tracks": [
+            {
+                "number": each.track.number,
+                "call_id": each.track.call_id,
+                "member_id": each.track.member_id,
+                "offset_ms": each.track.offset_ms,
+                "sample_count": each.track.sample_count,
+                "byte_count": each.track.byte_count,
+                "sha256": each.track.sha256,
+                "url": each.link,
+            }
+            for each in view.tracks
+        ],
     }
+
+
+def _note(note: HealthNote) -> str:
+    span_ms = note.missing_ms or note.odd_ms
+    return f"{note.reason} {span_ms} ms" if span_ms else note.reason
 
 
 @record_of.register
@@ -169,8 +192,9 @@ def show_one(thing: object, *, as_json: bool) -> None:
         return
     width = max(len(key) for key in record)
     for key, value in record.items():
-        if value is not None:
-            typer.echo(f"{key:<{width}}  {value}")
+        for line in value if isinstance(value, list) else [value]:
+            if line is not None:
+                typer.echo(f"{key:<{width}}  {line}")
 
 
 def show_many(things: Sequence[object], *, as_json: bool, columns: Sequence[str]) -> None:

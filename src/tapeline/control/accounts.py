@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tapeline.control.checks import check_url
 from tapeline.control.credentials import hash_api_key
 from tapeline.control.parts import DialectRules, Parts
-from tapeline.domain.account import Account, AccountSettings, LinkPolicy
+from tapeline.domain.account import Account, AccountSettings, LinkPolicy, RecordingHabits
 from tapeline.domain.command import (
     AccountCreated,
     CreateAccount,
@@ -20,9 +20,17 @@ from tapeline.domain.command import (
 from tapeline.domain.error import AccountNotFound, Invalid, InvalidChoice, OutOfRange
 from tapeline.domain.id import new_account_id, new_api_key, new_auth_token
 from tapeline.domain.port import Transaction
+from tapeline.domain.signal import PauseAs
 
 _LONGEST_LIFE_S = 10 * 365 * 24 * 3600
 _HIGHEST_RATE = 1_000_000
+_DAY_S = 24 * 3600
+_HABIT_RANGES = {
+    "pause_limit_s": (0, _DAY_S),
+    "beep_every_s": (0, _DAY_S),
+    "beep_level_db": (-60, 0),
+}
+_HABITS = ("pause_as", "beep_in_file", "tracks", *_HABIT_RANGES)
 
 
 async def create_account(parts: Parts, command: CreateAccount) -> AccountCreated:
@@ -90,9 +98,25 @@ def changed_settings(
     if command.webhook_failover_url is not None:
         check_url("webhook_failover_url", command.webhook_failover_url or None)
         settings = replace(settings, webhook_failover_url=command.webhook_failover_url or None)
+    settings = replace(settings, recording=_changed_habits(settings.recording, command))
     for path, value in command.dialect_settings.items():
         settings = _with_dialect_setting(settings, path, value, dialects)
     return settings
+
+
+def _changed_habits(habits: RecordingHabits, command: SetAccount) -> RecordingHabits:
+    """Raises InvalidChoice, OutOfRange."""
+    given = {name: getattr(command, name) for name in _HABITS}
+    changes = {name: value for name, value in given.items() if value is not None}
+    for name, (low, high) in _HABIT_RANGES.items():
+        if name in changes and not low <= changes[name] <= high:
+            raise OutOfRange(field=name, value=changes[name], low=low, high=high)
+    word = changes.get("pause_as")
+    if word is not None:
+        if word not in tuple(PauseAs):
+            raise InvalidChoice(field="pause_as", value=word, choices=tuple(PauseAs))
+        changes["pause_as"] = PauseAs(word)
+    return replace(habits, **changes)
 
 
 def _rate(price: float) -> float:

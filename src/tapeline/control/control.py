@@ -11,6 +11,7 @@ from tapeline.control import (
     transcripts,
 )
 from tapeline.control.calls import commands as call_commands
+from tapeline.control.calls import connect as call_connections
 from tapeline.control.calls import pages as call_pages
 from tapeline.control.conferences import commands as conference_commands
 from tapeline.control.conferences import views as conference_views
@@ -18,6 +19,9 @@ from tapeline.control.live import unbroken
 from tapeline.control.lookup import once_of
 from tapeline.control.once import OnceKeeper
 from tapeline.control.parts import Parts
+from tapeline.control.playing import commands as playing_commands
+from tapeline.control.playing import gather as playing_gather
+from tapeline.control.playing import keys as playing_keys
 from tapeline.domain import command as commands
 from tapeline.domain.account import Account, Credentials
 from tapeline.domain.command import Command
@@ -44,16 +48,27 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.RejectCall: call_commands.reject_call,
     commands.HangUpCall: call_commands.hang_up_call,
     commands.UpdateCall: call_commands.update_call,
+    commands.BridgeCalls: call_connections.bridge_calls,
+    commands.TransferToAddress: call_connections.transfer_to_address,
     commands.TransferCall: call_commands.transfer_call,
     commands.ListConferences: conference_views.list_conferences,
     commands.GetConference: conference_views.get_conference,
     commands.CreateConference: conference_commands.create_conference,
     commands.JoinCall: conference_commands.join_call,
     commands.LeaveCall: conference_commands.leave_call,
+    commands.SetCallRole: conference_commands.set_call_role,
     commands.SetParticipants: conference_commands.set_participants,
     commands.RemoveParticipants: conference_commands.remove_participants,
     commands.EndConference: conference_commands.end_by_command,
     commands.EndConferences: conference_commands.end_all_by_command,
+    commands.PlayToCall: playing_commands.play_to_call,
+    commands.PlayToConference: playing_commands.play_to_conference,
+    commands.GatherDigits: playing_gather.gather_digits,
+    commands.StopGathering: playing_gather.stop_gathering,
+    commands.SendDigits: playing_keys.send_digits,
+    commands.SendDigitsToConference: playing_keys.send_digits_to_conference,
+    commands.StopPlayingToCall: playing_commands.stop_playing_to_call,
+    commands.StopPlayingToConference: playing_commands.stop_playing_to_conference,
     commands.StartConferenceRecording: recordings.start_conference_recording,
     commands.StartCallRecording: recordings.start_call_recording,
     commands.StopConferenceRecording: recordings.stop_conference_recording,

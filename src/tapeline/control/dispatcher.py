@@ -34,6 +34,7 @@ class Dispatcher:
             signal.ParticipantLeft: self._note_left,
             signal.RoomEmpty: partial(conference_signals.note_room_empty, parts),
             signal.RecordingArmed: partial(recordings.note_armed, parts),
+            signal.RecordingResumed: partial(recordings.note_resumed, parts),
             signal.RecordingFinished: partial(recordings.note_finished, parts),
         }
 

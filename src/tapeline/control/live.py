@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from tapeline.control.digits import DigitInbox
 from tapeline.control.playbacks import Playbacks
+from tapeline.control.playlist import Playlist
 from tapeline.domain import signal
 from tapeline.domain.application import Application
 from tapeline.domain.call import Call, EndCause, EndSource
@@ -17,7 +18,8 @@ from tapeline.domain.command import RecordOnAnswer
 from tapeline.domain.conference import Conference, ConferenceEnd, Participant
 from tapeline.domain.id import AccountId, CallId, ConferenceId, EpochMs, RecordingId
 from tapeline.domain.recording import RecordingEnd
-from tapeline.domain.signal import LegHandle, RecorderHandle, RoomHandle
+from tapeline.domain.signal import HeardBy, LegHandle, RecorderHandle, RoomHandle
+from tapeline.domain.sound import Keys, Sound
 
 ResultT = TypeVar("ResultT")
 
@@ -58,10 +60,15 @@ class LiveCall(RecordingTarget):
     """The phone that we dialled said that it rings."""
     is_answered: bool = False
     is_over: bool = False
+    playlist: Playlist = field(default_factory=Playlist)
+    gathering: asyncio.Task[None] | None = None
+    """What collects digits by command."""
+    is_gathering_cancelled: bool = False
     inboxes: list[DigitInbox] = field(default_factory=list)
     """Of those who listen to its keys now."""
     bridge: "Bridge | None" = None
     record_on_answer: RecordOnAnswer | None = None
+    keys_on_answer: Keys | None = None
     starts_program: bool = False
     """A call that we dialled gets its program when it is answered."""
     time_limit_ms: int | None = None
@@ -86,6 +93,15 @@ class LiveCall(RecordingTarget):
         return any(each.is_recording_paused for each in around)
 
 
+class Voice(TypedDict):
+    """What the core is told of a participant (`Engine.join`, `Engine.set_participant`)."""
+
+    muted: bool
+    deaf: bool
+    on_hold: bool
+    heard_by: HeardBy
+
+
 @dataclass(slots=True, kw_only=True)
 class Seat:
     """A call's place in a conference, from before the join until it has left."""
@@ -94,8 +110,6 @@ class Seat:
     conference: "LiveConference"
     participant: Participant
     start_on_enter: bool = True
-    hangs_up_on_exit: bool = False
-    """With `participant.end_conference_on_exit`: everybody's call ends."""
     callback_url: str | None = None
     callback_method: str = "POST"
     is_in_room: bool = False
@@ -118,6 +132,10 @@ class LiveConference(RecordingTarget):
     founder: LiveCall
     """The first leg that joined; kept when it has ended."""
     seats: dict[CallId, Seat] = field(default_factory=dict)
+    playlist: Playlist = field(default_factory=Playlist)
+    """What everybody in it hears."""
+    waiting_sound: Sound | None = None
+    """What each hears who waits for its start."""
     end_reason: ConferenceEnd = ConferenceEnd.ALL_LEFT
     is_ending: bool = False
     """Everybody is being sent out of it, and nobody new gets a seat."""

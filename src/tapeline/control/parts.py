@@ -7,11 +7,13 @@ from typing import Protocol
 
 from tapeline.control.credentials import AccountCache
 from tapeline.control.live import Live, LiveCall
+from tapeline.control.sounds import NoSounds
+from tapeline.control.tasks import Tasks
 from tapeline.domain import signal
 from tapeline.domain.account import Account
 from tapeline.domain.id import EpochMs, RecordingId
-from tapeline.domain.port import Clock, Engine, Ownership, Store
-from tapeline.domain.recording import Recording
+from tapeline.domain.port import Clock, Engine, Ownership, SoundSource, Store
+from tapeline.domain.recording import Recording, Track
 from tapeline.domain.verb import AnswerDocument
 from tapeline.telemetry import Bugs
 
@@ -111,6 +113,8 @@ class Parts:
     files: RecordingFiles
     link_of: Callable[[Recording], str]
     """The address of a recording without a signature; its path never changes."""
+    track_link_of: Callable[[Recording, Track], str]
+    """Of one of its tracks, likewise."""
     sign_link: Callable[[str, Account, EpochMs], str]
     dialects: Mapping[str, DialectRules]
     spool: Path
@@ -118,6 +122,9 @@ class Parts:
     accounts: AccountCache
     wake_transcriber: Callable[[], None] = _nobody
     """A transcript is pending; where nobody transcribes, the next start finds it."""
+    sounds: SoundSource = field(default_factory=NoSounds)
+    tasks: Tasks = field(default_factory=Tasks)
+    """What goes on after the command that began it was answered."""
     programs: ProgramsToCome = field(default_factory=ProgramsToCome)
     live: Live = field(default_factory=Live)
     counts: Counts = field(default_factory=Counts)

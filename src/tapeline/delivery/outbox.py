@@ -9,6 +9,7 @@ from tapeline.domain.event import (
     Event,
     ParticipantEvent,
     RecordingEvent,
+    SoundEvent,
 )
 from tapeline.domain.id import DeliveryId, new_uuid
 from tapeline.domain.port import Transaction
@@ -65,4 +66,7 @@ def concerned_dialects(event: Event) -> tuple[str, ...]:
             return (event.call.dialect,)
         case ConferenceEvent():
             return (event.conference.dialect,)
+        case SoundEvent():
+            owner = event.conference or event.call
+            return () if owner is None else (owner.dialect,)
     return ()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tapeline.domain.id import AccountId, EpochMs
+from tapeline.domain.signal import PauseAs
 
 
 class LinkPolicy(StrEnum):
@@ -19,6 +20,22 @@ class LinkPolicy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingHabits:
+    """How an account's recordings are made where the start does not say."""
+
+    pause_as: PauseAs = PauseAs.SKIP
+    pause_limit_s: int = 0
+    """A pause that was forgotten ends after so long; 0: never."""
+    beep_every_s: int = 0
+    """A tone that says that it is recorded; 0: none."""
+    beep_level_db: float = -15.0
+    """Of this and of the tone at the start: its peak, of full scale."""
+    beep_in_file: bool = True
+    tracks: bool = False
+    """Every participant of a conference in a file of its own, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
     """What an account may choose; `dialect` holds each dialect's own, by dialect then key."""
 
@@ -29,6 +46,7 @@ class AccountSettings:
     webhook_url: str | None = None
     webhook_failover_url: str | None = None
     max_recordings_per_target: int = 32
+    recording: RecordingHabits = field(default_factory=RecordingHabits)
     transcription_rate: float = 0.0
     """Price of a minute's transcription, in the account's own currency."""
     dialect: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -47,6 +47,21 @@ class Conference:
     """What only the dialect understands; handed back to it with every event."""
 
 
+class Role(StrEnum):
+    """Whom a participant's voice reaches; everybody who is not deaf hears the others either way."""
+
+    NONE = "none"
+    BARGE = "barge"
+    """A supervisor whom everybody hears."""
+    MONITOR = "monitor"
+    """Heard by nobody."""
+    WHISPER = "whisper"
+    """Heard by `whispers_to` only."""
+
+
+MOST_WHISPERED_TO = 8
+
+
 class ParticipantState(StrEnum):
     JOINING = "joining"
     JOINED = "joined"
@@ -62,7 +77,14 @@ class Participant:
     muted: bool = False
     deaf: bool = False
     on_hold: bool = False
+    role: Role = Role.NONE
+    whispers_to: tuple[CallId, ...] = ()
+    """Calls; those that are not in the conference hear nothing."""
     end_conference_on_exit: bool = False
+    hangs_up_on_exit: bool = False
+    """With `end_conference_on_exit`: everybody's call ends."""
     label: str = ""
+    leg: int = 0
+    """The core's handle of its call; good within one life of the node."""
     joined_at_ms: EpochMs
     left_at_ms: EpochMs | None = None

@@ -8,11 +8,12 @@ TapelineError
 │   └─ RecordingNotFound  ParticipantNotFound  TranscriptNotFound
 ├─ Invalid                    field, value, expected
 │   ├─ MissingValue  InvalidChoice  OutOfRange  InvalidUrl  InvalidBody
-│   └─ AnswerInvalid          an answer document that cannot be followed
+│   ├─ AnswerInvalid          an answer document that cannot be followed
+│   └─ CannotBeSpoken         a text or a language that no voice takes
 ├─ Conflict
 │   ├─ AlreadyRecording  NotRecording  AlreadyExists  CallHasEnded  CallNotAnswered
 │   ├─ ConferenceHasEnded  ConferenceFull  AlreadyInConference  NotInConference
-│   └─ TooManyRecordings
+│   └─ TooManyRecordings  TooManySounds  NotBridged
 ├─ TooLarge                   a body past its bound
 ├─ DestinationFault           the customer's URL or bucket; a warning, never our error
 ├─ Unavailable                this node cannot do it now
@@ -121,6 +122,10 @@ class AnswerInvalid(Invalid):
         super().__init__(field="", value=None, expected=f"{place}: {detail}" if place else detail)
 
 
+class CannotBeSpoken(Invalid):
+    """`field` is text or language."""
+
+
 class Conflict(TapelineError):
     pass
 
@@ -177,6 +182,17 @@ class TooManyRecordings(Conflict):
     def __init__(self, target: str, limit: int) -> None:
         self.limit = limit
         super().__init__(f"{target} has {limit} recordings running already, the most allowed")
+
+
+class TooManySounds(Conflict):
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"{limit} sounds wait to be heard there already, the most allowed")
+
+
+class NotBridged(Conflict):
+    def __init__(self, call_id: str) -> None:
+        super().__init__(f"call {call_id} is connected to no other call")
 
 
 class TooLarge(TapelineError):

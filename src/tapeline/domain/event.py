@@ -11,8 +11,10 @@ from tapeline.domain.account import Account
 from tapeline.domain.application import Application
 from tapeline.domain.call import Call
 from tapeline.domain.conference import Conference, Participant
+from tapeline.domain.gather import GatherOutcome
 from tapeline.domain.id import EpochMs, EventId
 from tapeline.domain.recording import Recording
+from tapeline.domain.sound import SoundOutcome
 from tapeline.domain.transcript import Transcript
 
 
@@ -70,6 +72,14 @@ class DigitReceived(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DigitsGathered(CallEvent):
+    """A command has collected `digits`, which are withheld when a recording was paused."""
+
+    digits: str
+    outcome: GatherOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramToldCall(CallEvent):
     """A call program has something for a URL that its document named; `topic` and `extra` are in
     tapeline's words, which the dialect translates.
@@ -88,6 +98,10 @@ class ConferenceEvent(Event):
     conference: Conference
     creator: Call | None = None
     application: Application | None = None
+
+
+class ConferenceCreated(ConferenceEvent):
+    """There is a room; it may start later, or never."""
 
 
 class ConferenceStarted(ConferenceEvent):
@@ -115,6 +129,33 @@ class ParticipantJoined(ParticipantEvent):
 
 class ParticipantLeft(ParticipantEvent):
     pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundEvent(Event):
+    """What a command plays is heard by `call`, or by everybody in `conference`; with both by that
+    participant alone.
+    """
+
+    is_speech: bool
+    url: str | None = None
+    """Of the file; what is said is not in an event."""
+    call: Call | None = None
+    conference: Conference | None = None
+    creator: Call | None = None
+    application: Application | None = None
+    """What steers the call, of a conference its creator's."""
+
+
+class SoundStarted(SoundEvent):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundEnded(SoundEvent):
+    outcome: SoundOutcome
+    detail: str = ""
+    """For people: why it failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -24,9 +25,10 @@ from tapeline.domain.id import (
     RecordingId,
     TranscriptId,
 )
-from tapeline.domain.recording import Recording
+from tapeline.domain.recording import Recording, Track
 from tapeline.domain.signal import (
     DialSpec,
+    HeardBy,
     LegHandle,
     LegLevels,
     PlaybackHandle,
@@ -37,6 +39,7 @@ from tapeline.domain.signal import (
     RoomHandle,
     Signal,
 )
+from tapeline.domain.sound import Sound
 from tapeline.domain.transcript import Transcript
 
 ResultT = TypeVar("ResultT")
@@ -64,21 +67,70 @@ class Engine(Protocol):
         """
 
     async def hang_up(self, leg: LegHandle) -> None: ...
+    async def send_digits(
+        self, leg: LegHandle, digits: str, *, tone_ms: int = 100, gap_ms: int = 80
+    ) -> None:
+        """Presses keys on a leg: `0-9*#A-D`, at most 64; `w` waits half a second, `W` a second.
+        Returns when the last is released. Raises Invalid for anything else in it, EngineFailed on
+        hold and when too many wait.
+        """
+
     async def create_room(self, *, rate_hz: int) -> RoomHandle: ...
     async def close_room(self, room: RoomHandle) -> None: ...
-    async def join(
-        self, leg: LegHandle, room: RoomHandle, *, muted: bool = False, deaf: bool = False
-    ) -> None: ...
-    async def leave(self, leg: LegHandle) -> None: ...
+    async def join(  # noqa: PLR0913 what `set_participant` changes, as it is at first
+        self,
+        leg: LegHandle,
+        room: RoomHandle,
+        *,
+        muted: bool = False,
+        deaf: bool = False,
+        on_hold: bool = False,
+        gain_db: float = 0.0,
+        heard_by: HeardBy = "everyone",
+        answers: bool = False,
+    ) -> None:
+        """Moves the leg from wherever it is; what is set holds from its first tick there on.
+
+        `answers` a call that rings: nothing that its phone says from then on is missed by the
+        room. It may be answered though this fails.
+
+        Raises Invalid as `set_participant` does.
+        """
+
+    async def leave(self, leg: LegHandle) -> None:
+        """What was set of the participant is forgotten."""
+
     async def set_participant(
-        self, leg: LegHandle, *, muted: bool | None = None, deaf: bool | None = None
-    ) -> None: ...
+        self,
+        leg: LegHandle,
+        *,
+        muted: bool | None = None,
+        deaf: bool | None = None,
+        on_hold: bool | None = None,
+        gain_db: float | None = None,
+        heard_by: HeardBy | None = None,
+    ) -> None:
+        """Changes who hears whom from the next tick on; None leaves a thing as it is.
+
+        A muted leg says nothing, a deaf one hears nothing of its room; one on hold neither says nor
+        hears anything but what is played to it. `gain_db`, -60 to 20, raises what it says, without
+        clipping. `heard_by` names those who hear it: everyone, at most eight legs of its room (it
+        whispers), or none (it monitors). What a room's recordings hold is what everyone hears.
+
+        Raises Invalid for another gain and for more legs.
+        """
+
     async def play(self, spec: PlaySpec) -> PlaybackHandle:
         """Returns when it is queued; PlayFinished follows, once. Raises EngineFailed for a file
-        that cannot be read.
+        that cannot be read, Invalid for tones or a level out of range.
         """
 
     async def stop_play(self, playback: PlaybackHandle) -> None: ...
+    async def stop_plays(
+        self, *, leg: LegHandle | None = None, room: RoomHandle | None = None
+    ) -> None:
+        """Everything that plays or waits at one target; fine when nothing does."""
+
     async def start_recording(self, spec: RecorderSpec) -> RecorderHandle:
         """Returns once armed. Raises DiskFull when the core refused for want of space."""
 
@@ -112,7 +164,17 @@ class Synthesiser(Protocol):
     """Text to speech."""
 
     async def speak(self, text: str, out: Path, *, voice: str, language: str) -> None:
-        """Writes a mono WAV. Raises SynthesiserFailed."""
+        """Writes a mono WAV. Raises CannotBeSpoken, SynthesiserFailed."""
+
+
+class SoundSource(Protocol):
+    """Files to be played."""
+
+    def file(self, sound: Sound) -> AbstractAsyncContextManager[Path]:
+        """What the core can play as often as it likes until the context ends: a WAV, MP3 or Ogg
+        Opus file, or a socket that gives one (`PlaySpec.path`). Raises DestinationFault,
+        CannotBeSpoken, SynthesiserFailed, OSError.
+        """
 
 
 class RecordingStore(Protocol):
@@ -211,6 +273,9 @@ class ParticipantRows(Protocol):
     def present(self, conference_id: ConferenceId) -> Sequence[Participant]:
         """Those that have not left, in the order they joined."""
 
+    def ever_in(self, conference_id: ConferenceId) -> Sequence[Participant]:
+        """Those that have left, too, in the order they joined."""
+
     def of_call(self, call_id: CallId) -> Participant | None:
         """Where the call is now."""
 
@@ -227,6 +292,14 @@ class RecordingRows(Protocol):
         self, account_id: AccountId | None, wanted: RecordingFilter, *, limit: int, offset: int
     ) -> tuple[Sequence[Recording], int]:
         """A page, newest first, and how many there are in all; without deleted ones."""
+
+
+class TrackRows(Protocol):
+    def replace(self, recording_id: RecordingId, found: Sequence[Track]) -> None:
+        """These are all that the recording has."""
+
+    def of_recording(self, recording_id: RecordingId) -> Sequence[Track]:
+        """In the order of their numbers."""
 
 
 class TranscriptRows(Protocol):
@@ -286,6 +359,7 @@ class Transaction(Protocol):
     conferences: ConferenceRows
     participants: ParticipantRows
     recordings: RecordingRows
+    tracks: TrackRows
     transcripts: TranscriptRows
     deliveries: DeliveryRows
 

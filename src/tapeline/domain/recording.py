@@ -9,9 +9,11 @@ from tapeline.domain.id import (
     CallId,
     ConferenceId,
     EpochMs,
+    MemberId,
     NodeId,
     RecordingId,
 )
+from tapeline.domain.signal import PauseAs
 
 
 class RecordingFormat(StrEnum):
@@ -66,6 +68,10 @@ class RecordingOptions:
     """Without the silence before the first and after the last sound."""
     custom_name: str | None = None
     """An attribute, never a path."""
+    pause_as: PauseAs | None = None
+    """None: as the account has it; so is the following."""
+    tracks: bool | None = None
+    """Of a conference: every participant in a file of its own, too."""
     transcription: TranscriptionRequest | None = None
 
 
@@ -119,11 +125,14 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthNote:
-    """One reason for a health flag: `missing_ms` of the timeline hold silence instead of audio."""
+    """One reason for a health flag: `missing_ms` of the timeline hold silence instead of audio,
+    `odd_ms` what nobody expects (one_way_audio, silent_channel, clipping).
+    """
 
     flag: Health
     reason: str
     missing_ms: int = 0
+    odd_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,3 +202,23 @@ class Recording:
     @property
     def is_open(self) -> bool:
         return self.state in {RecordingState.RECORDING, RecordingState.PAUSED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """One stay of a participant in a recorded conference: a mono file of its own, of the
+    recording's format and rate.
+    """
+
+    recording_id: RecordingId
+    number: int
+    """From 1, in the order they came."""
+    call_id: CallId | None
+    """Who it is; None when that cannot be told any more."""
+    member_id: MemberId | None
+    offset_ms: int
+    """Where its first sample stands in the recording's main file."""
+    sample_count: int
+    byte_count: int
+    sha256: str
+    storage_key: str

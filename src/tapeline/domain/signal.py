@@ -5,12 +5,14 @@ integers.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import Literal, NewType, TypeAlias
 
 LegHandle = NewType("LegHandle", int)
 RoomHandle = NewType("RoomHandle", int)
 RecorderHandle = NewType("RecorderHandle", int)
 PlaybackHandle = NewType("PlaybackHandle", int)
+HeardBy: TypeAlias = Literal["everyone"] | Sequence[LegHandle]
+"""Who hears what a participant says: everyone in its room, or only these legs, at most eight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,9 @@ class Talking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaTrouble:
-    """`kind` is no_packets or packets_again."""
+    """`kind` is no_packets or packets_again (10 s without any), silent or sound_again (10 s of
+    packets without a sound in them).
+    """
 
     leg: LegHandle
     kind: str
@@ -105,6 +109,13 @@ class RecordingArmed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingResumed:
+    """By itself: it was paused for `RecorderSpec.pause_limit_ms`."""
+
+    recorder: RecorderHandle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingProgress:
     recorder: RecorderHandle
     sample_count: int
@@ -112,9 +123,28 @@ class RecordingProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrackFile:
+    """One stay of a participant in a recorded room: its own mono file, `tracks/NNN` in the folder
+    of the recording, in the recording's format and rate.
+    """
+
+    number: int
+    """The NNN, from 1."""
+    leg: LegHandle
+    offset_ms: int
+    """Where its first sample stands in the main file."""
+    sample_count: int
+    byte_count: int
+    sha256: str
+    missing_ms: list[tuple[str, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingFinished:
     """`reason` is command, room_closed, leg_gone, time_limit, silence_limit or writer_failed;
-    `missing_ms` pairs a reason with a span.
+    `missing_ms` pairs a reason with a span of lost audio, `notes` one with a span that is odd:
+    one_way_audio, silent_channel, clipping, or encoder_fault (encoded after the end, from raw
+    samples). Sent when all `tracks` are finished too.
     """
 
     recorder: RecorderHandle
@@ -126,6 +156,8 @@ class RecordingFinished:
     sha256: str
     started_unix_us: int
     missing_ms: list[tuple[str, int]] = field(default_factory=list)
+    notes: list[tuple[str, int]] = field(default_factory=list)
+    tracks: list[TrackFile] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +184,7 @@ Signal = (
     | MediaTrouble
     | PlayFinished
     | RecordingArmed
+    | RecordingResumed
     | RecordingProgress
     | RecordingFinished
     | RecorderTrouble
@@ -177,6 +210,15 @@ class ChannelLayout(StrEnum):
         return 2 if self in {self.RX_TX, self.TX_RX, self.LEG_REST} else 1
 
 
+class PauseAs(StrEnum):
+    """What a paused span is in the file; nothing of it is kept anywhere, either way."""
+
+    SKIP = "skip"
+    """The file goes on where it was."""
+    SILENCE = "silence"
+    """Silence of the exact span."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderSpec:
     """What a live recorder shall write; exactly one of `room` and `leg` is set.
@@ -191,17 +233,28 @@ class RecorderSpec:
     layout: ChannelLayout = ChannelLayout.MIX
     left_leg: LegHandle | None = None
     """With LEG_REST: who is left; silence there once it has gone."""
-    rate_hz: int = 8000
+    rate_hz: int = 0
+    """0: what the room (of a leg: the room that it is in) has at that moment."""
     limit_ms: int = 0
     """Of recorded audio; 0: none."""
     silence_limit_ms: int = 0
     """Stops after so long without speech; 0: never."""
     silence_waits_for_speech: bool = False
     """The silence counts only once somebody has spoken."""
+    pause_as: PauseAs = PauseAs.SKIP
+    pause_limit_ms: int = 0
+    """A pause ends by itself after so long (`RecordingResumed`); 0: never."""
     beep: bool = False
-    """A tone at the start that is heard and recorded."""
+    """A tone at the start that the target hears."""
+    beep_every_ms: int = 0
+    """And one so often while it runs; 0: never."""
+    beep_level_db: float = -15.0
+    """Peak of the tones, of full scale: -60 to 0."""
+    beep_in_file: bool = True
     trim_silence: bool = False
     """Silence before the first and after the last sound is not in the file."""
+    tracks: bool = False
+    """Of a room: beside the main file every participant in a mono file of its own."""
     label: str = "{}"
     """JSON for the journal's first line."""
 
@@ -220,19 +273,38 @@ class DialSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaySpec:
-    """A file to be heard: by one `leg` alone, or by everybody in `room` (and in its recordings).
+class PlayedTone:
+    """One or two frequencies sounded together, and the silence behind them."""
 
-    Exactly one of the two is set. What one target is given while another file plays waits behind
-    it.
+    first_hz: int
+    second_hz: int = 0
+    """0: none."""
+    on_ms: int
+    off_ms: int = 0
+    level_db: float = -20.0
+    """dBov of each frequency, -60 to -9.1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaySpec:
+    """What is to be heard: by one `leg` alone, or by everybody in `room` (and in its recordings).
+
+    Exactly one of the two is set, and exactly one of `path` and `tones`. What one target is given
+    while something else plays there waits behind it.
     """
 
-    path: str
-    """A WAV (PCM or G.711) or MP3 file."""
+    path: str = ""
+    """A WAV (PCM or G.711), MP3 or Ogg Opus file, or a socket that gives one (`_core.pyi`)."""
+    tones: tuple[PlayedTone, ...] = ()
+    """One after the other, at most 32."""
     leg: LegHandle | None = None
     room: RoomHandle | None = None
     loops: int = 1
     """0: until it is stopped."""
+    instead: bool = False
+    """Its target hears nothing else meanwhile; a room's recordings hold what was heard."""
+    level_db: float = 0.0
+    """-60 to 0: by how much it is lowered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +322,8 @@ class RepairReport:
     sha256: str
     started_unix_us: int
     missing_ms: list[tuple[str, int]] = field(default_factory=list)
+    tracks: list[TrackFile] = field(default_factory=list)
+    notes: list[tuple[str, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +335,14 @@ class LegLevels:
     packets_lost: int
     packets_late: int
     frames_concealed: int
+    remote_lost: int
+    """Packets of ours that the far end missed, by its last report."""
+    jitter_ms: int
+    round_trip_ms: float | None
+    """None until the far end has reported (RTCP)."""
+    mos: float | None
+    """Estimated from delay and loss of the last five seconds (ITU-T G.107): 1 to 4.4; None before
+    their end, and when nothing came in them."""
     buffer_delay_ms: int
     level_rx_db: float
     level_tx_db: float

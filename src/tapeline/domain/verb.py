@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tapeline.domain.recording import RecordingOptions
+from tapeline.domain.sound import Keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
-    """A WAV or MP3 by http(s), to this call alone. `loops` 0: until the call ends."""
+    """A WAV, MP3 or Ogg Opus by http(s), to this call alone. `loops` 0: until the call ends."""
 
     url: str
     loops: int = 1
@@ -112,12 +113,29 @@ class DialTarget:
 
     uri: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    send_digits: str = ""
+    keys: Keys | None = None
+    """Pressed once it has answered, before it is connected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm:
+    """What a dialled phone hears when it has answered, before it is connected, and what it must
+    key then.
+    """
+
+    sound_url: str | None = None
+    """Of a document with what is heard: Play, Speak and Wait."""
+    key: str = ""
+    """Any of these; empty: none is needed."""
+    timeout_ms: int = 10_000
+    """For the key, from the end of the sound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dial:
-    """Calls the targets at once; the first to answer hears this call and is heard by it."""
+    """Calls the targets at once; the first to answer, and to confirm, hears this call and is heard
+    by it.
+    """
 
     targets: tuple[DialTarget, ...]
     caller: str = ""
@@ -126,6 +144,9 @@ class Dial:
     ring_limit_ms: int = 120_000
     time_limit_ms: int = 14_400_000
     hang_up_on_star: bool = False
+    confirm: Confirm | None = None
+    music_url: str | None = None
+    """Of a document with what this call hears instead of ringing."""
     headers: Mapping[str, str] = field(default_factory=dict)
     action: Action | None = None
     callback_url: str | None = None

@@ -7,6 +7,7 @@ from typing import NoReturn
 from tapeline.domain.error import EngineFailed
 from tapeline.domain.signal import (
     DialSpec,
+    HeardBy,
     LegHandle,
     LegLevels,
     PlaybackHandle,
@@ -42,8 +43,18 @@ class AbsentEngine:
     async def stop_play(self, playback: PlaybackHandle) -> None:
         _refuse("stop_play")
 
+    async def stop_plays(
+        self, *, leg: LegHandle | None = None, room: RoomHandle | None = None
+    ) -> None:
+        _refuse("stop_plays")
+
     async def hang_up(self, leg: LegHandle) -> None:
         _refuse("hang_up")
+
+    async def send_digits(
+        self, leg: LegHandle, digits: str, *, tone_ms: int = 100, gap_ms: int = 80
+    ) -> None:
+        _refuse("send_digits")
 
     async def create_room(self, *, rate_hz: int) -> RoomHandle:
         _refuse("create_room")
@@ -51,8 +62,17 @@ class AbsentEngine:
     async def close_room(self, room: RoomHandle) -> None:
         _refuse("close_room")
 
-    async def join(
-        self, leg: LegHandle, room: RoomHandle, *, muted: bool = False, deaf: bool = False
+    async def join(  # noqa: PLR0913 domain.port.Engine
+        self,
+        leg: LegHandle,
+        room: RoomHandle,
+        *,
+        muted: bool = False,
+        deaf: bool = False,
+        on_hold: bool = False,
+        gain_db: float = 0.0,
+        heard_by: HeardBy = "everyone",
+        answers: bool = False,
     ) -> None:
         _refuse("join")
 
@@ -60,7 +80,14 @@ class AbsentEngine:
         _refuse("leave")
 
     async def set_participant(
-        self, leg: LegHandle, *, muted: bool | None = None, deaf: bool | None = None
+        self,
+        leg: LegHandle,
+        *,
+        muted: bool | None = None,
+        deaf: bool | None = None,
+        on_hold: bool | None = None,
+        gain_db: float | None = None,
+        heard_by: HeardBy | None = None,
     ) -> None:
         _refuse("set_participant")
 

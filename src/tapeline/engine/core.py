@@ -13,6 +13,7 @@ from tapeline import _core
 from tapeline.domain.error import DiskFull, EngineFailed, Invalid, TapelineError
 from tapeline.domain.signal import (
     DialSpec,
+    HeardBy,
     LegHandle,
     LegLevels,
     PlaybackHandle,
@@ -22,6 +23,7 @@ from tapeline.domain.signal import (
     RoomHandle,
     Signal,
 )
+from tapeline.engine.digits import check_digits
 from tapeline.engine.native import NativeCore
 from tapeline.engine.settings import Access, CoreSettings
 from tapeline.engine.table import UnknownEvent, signal_of
@@ -73,6 +75,8 @@ class CoreEngine:
             sip_udp=settings.sip_udp,
             rtp_address=settings.rtp_address,
             rtp_ports=settings.rtp_ports,
+            codecs=settings.codecs,
+            room_rate_limit_hz=settings.room_rate_limit_hz,
             spool=str(settings.spool),
             networks=access.networks,
             rate_per_source=access.rate_per_source,
@@ -84,6 +88,8 @@ class CoreEngine:
             max_recorders=settings.max_recorders,
             reserve_bytes=settings.reserve_bytes,
             ring_limit_ms=settings.ring_limit_ms,
+            srtp=settings.srtp,
+            sdes_over_plain_sip=settings.sdes_over_plain_sip,
         )
         return cls(core, bugs=bugs)
 
@@ -136,23 +142,37 @@ class CoreEngine:
 
     async def dial(self, spec: DialSpec) -> LegHandle:
         def call() -> tuple[int, int]:
-            try:
-                return self._core.dial(
-                    uri=spec.uri,
-                    caller=spec.caller,
-                    caller_name=spec.caller_name,
-                    headers=list(spec.headers),
-                    ring_limit_ms=spec.ring_limit_ms,
-                )
-            except ValueError as error:
-                raise Invalid(field="", value=spec.uri, expected=str(error)) from error
+            return self._core.dial(
+                uri=spec.uri,
+                caller=spec.caller,
+                caller_name=spec.caller_name,
+                headers=list(spec.headers),
+                ring_limit_ms=spec.ring_limit_ms,
+            )
 
-        return LegHandle(await self._made("dial", call, undo=self._core.hang_up))
+        dialled = await self._made(
+            "dial", lambda: _checked(call, value=spec.uri), undo=self._core.hang_up
+        )
+        return LegHandle(dialled)
 
     async def play(self, spec: PlaySpec) -> PlaybackHandle:
+        def play() -> tuple[int, int]:
+            return self._core.play(
+                path=spec.path or None,
+                tones=[
+                    (tone.first_hz, tone.second_hz, tone.on_ms, tone.off_ms, tone.level_db)
+                    for tone in spec.tones
+                ],
+                leg=spec.leg,
+                room=spec.room,
+                loops=spec.loops,
+                instead=spec.instead,
+                level_db=spec.level_db,
+            )
+
         made = await self._made(
             "play",
-            lambda: self._core.play(path=spec.path, leg=spec.leg, room=spec.room, loops=spec.loops),
+            lambda: _checked(play, value=spec),
             undo=self._core.stop_play,
         )
         return PlaybackHandle(made)
@@ -160,8 +180,22 @@ class CoreEngine:
     async def stop_play(self, playback: PlaybackHandle) -> None:
         await self._answered("stop_play", lambda: self._core.stop_play(playback))
 
+    async def stop_plays(
+        self, *, leg: LegHandle | None = None, room: RoomHandle | None = None
+    ) -> None:
+        await self._answered("stop_plays", lambda: self._core.stop_plays(leg=leg, room=room))
+
     async def hang_up(self, leg: LegHandle) -> None:
         await self._answered("hang_up", lambda: self._core.hang_up(leg))
+
+    async def send_digits(
+        self, leg: LegHandle, digits: str, *, tone_ms: int = 100, gap_ms: int = 80
+    ) -> None:
+        check_digits(digits)
+        await self._answered(
+            "send_digits",
+            lambda: self._core.send_digits(leg, digits, tone_ms=tone_ms, gap_ms=gap_ms),
+        )
 
     async def create_room(self, *, rate_hz: int) -> RoomHandle:
         made = await self._made(
@@ -174,20 +208,51 @@ class CoreEngine:
     async def close_room(self, room: RoomHandle) -> None:
         await self._answered("close_room", lambda: self._core.close_room(room))
 
-    async def join(
-        self, leg: LegHandle, room: RoomHandle, *, muted: bool = False, deaf: bool = False
+    async def join(  # noqa: PLR0913 domain.port.Engine
+        self,
+        leg: LegHandle,
+        room: RoomHandle,
+        *,
+        muted: bool = False,
+        deaf: bool = False,
+        on_hold: bool = False,
+        gain_db: float = 0.0,
+        heard_by: HeardBy = "everyone",
+        answers: bool = False,
     ) -> None:
-        await self._answered("join", lambda: self._core.join(leg, room, muted, deaf))
+        def join() -> int:
+            return self._core.join(
+                leg,
+                room,
+                muted=muted,
+                deaf=deaf,
+                on_hold=on_hold,
+                gain_db=gain_db,
+                heard_by=heard_by,
+                answers=answers,
+            )
+
+        await self._answered("join", lambda: _checked(join, value=(gain_db, heard_by)))
 
     async def leave(self, leg: LegHandle) -> None:
         await self._answered("leave", lambda: self._core.leave(leg))
 
     async def set_participant(
-        self, leg: LegHandle, *, muted: bool | None = None, deaf: bool | None = None
+        self,
+        leg: LegHandle,
+        *,
+        muted: bool | None = None,
+        deaf: bool | None = None,
+        on_hold: bool | None = None,
+        gain_db: float | None = None,
+        heard_by: HeardBy | None = None,
     ) -> None:
-        await self._answered(
-            "set_participant", lambda: self._core.set_participant(leg, muted, deaf)
-        )
+        def change() -> int:
+            return self._core.set_participant(
+                leg, muted=muted, deaf=deaf, on_hold=on_hold, gain_db=gain_db, heard_by=heard_by
+            )
+
+        await self._answered("set_participant", lambda: _checked(change, value=(gain_db, heard_by)))
 
     async def start_recording(self, spec: RecorderSpec) -> RecorderHandle:
         made = await self._made(
@@ -203,8 +268,14 @@ class CoreEngine:
                 limit_ms=spec.limit_ms,
                 silence_limit_ms=spec.silence_limit_ms,
                 silence_waits_for_speech=spec.silence_waits_for_speech,
+                pause_as=spec.pause_as.value,
+                pause_limit_ms=spec.pause_limit_ms,
                 beep=spec.beep,
+                beep_every_ms=spec.beep_every_ms,
+                beep_level_db=spec.beep_level_db,
+                beep_in_file=spec.beep_in_file,
                 trim_silence=spec.trim_silence,
+                tracks=spec.tracks,
                 label=spec.label,
             ),
             undo=self._core.stop_recording,
@@ -320,6 +391,14 @@ class CoreEngine:
             if not waiting.done.done():
                 waiting.done.set_exception(EngineFailed(waiting.name, _STOPPED))
         self._open.clear()
+
+
+def _checked(command: Callable[[], AnswerT], *, value: object) -> AnswerT:
+    """What the core refuses to understand of `value` is Invalid."""
+    try:
+        return command()
+    except ValueError as error:
+        raise Invalid(field="", value=value, expected=str(error)) from error
 
 
 def _refusal(name: str, reason: str) -> TapelineError:

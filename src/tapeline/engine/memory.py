@@ -8,9 +8,10 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
-from tapeline.domain.error import EngineFailed, TapelineError
+from tapeline.domain.error import EngineFailed, Invalid, TapelineError
 from tapeline.domain.signal import (
     CallAnswered,
     CallArrived,
@@ -18,6 +19,7 @@ from tapeline.domain.signal import (
     CallRinging,
     DialSpec,
     Digit,
+    HeardBy,
     LegHandle,
     LegLevels,
     ParticipantJoined,
@@ -29,13 +31,36 @@ from tapeline.domain.signal import (
     RecorderSpec,
     RecordingArmed,
     RecordingFinished,
+    RecordingResumed,
     RoomEmpty,
     RoomHandle,
     Signal,
+    TrackFile,
 )
+from tapeline.engine.digits import check_digits
 
 _START_UNIX_US = 1_700_000_000_000_000
 _TICK_US = 20_000
+_RATE_HZ = 8_000
+_GAINS_DB = (-60.0, 20.0)
+_LISTENERS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is set of a participant, as `Engine.set_participant` says it."""
+
+    muted: bool = False
+    deaf: bool = False
+    on_hold: bool = False
+    gain_db: float = 0.0
+    heard_by: HeardBy = "everyone"
+
+    def check(self) -> None:
+        if not _GAINS_DB[0] <= self.gain_db <= _GAINS_DB[1]:
+            raise Invalid(field="", value=self.gain_db, expected="-60 to 20 dB")
+        if self.heard_by != "everyone" and len(self.heard_by) > _LISTENERS:
+            raise Invalid(field="", value=self.heard_by, expected="at most eight legs")
 
 
 @dataclass(slots=True)
@@ -48,8 +73,7 @@ class MemoryLeg:
     """None: the leg's private room."""
     dialled: DialSpec | None = None
     """None: it came in."""
-    muted: bool = False
-    deaf: bool = False
+    settings: Settings = field(default_factory=Settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +177,8 @@ class MemoryEngine:
         reason: str = "time_limit",
         sample_count: int | None = None,
         missing_ms: Sequence[tuple[str, int]] = (),
+        notes: Sequence[tuple[str, int]] = (),
+        tracks: Sequence[TrackFile] = (),
     ) -> None:
         """The writer closed a recorder's file: after a stop (whose reason stands), or by itself
         (`time_limit`, `writer_failed`).
@@ -167,14 +193,21 @@ class MemoryEngine:
                 recorder=recorder,
                 reason=reason,
                 sample_count=samples,
-                rate_hz=spec.rate_hz,
+                rate_hz=spec.rate_hz or _RATE_HZ,
                 channels=spec.layout.channels,
                 byte_count=44 + samples * spec.layout.channels * 2,
                 sha256=f"{recorder:064x}",
                 started_unix_us=_START_UNIX_US,
                 missing_ms=list(missing_ms),
+                notes=list(notes),
+                tracks=list(tracks),
             )
         )
+
+    def end_pause(self, recorder: RecorderHandle) -> None:
+        """A pause was as long as its recorder's `pause_limit_ms`."""
+        self.paused.remove(recorder)
+        self._post(RecordingResumed(recorder=recorder))
 
     def post(self, signal: Signal) -> None:
         """Any other signal, as if the core had sent it."""
@@ -236,10 +269,30 @@ class MemoryEngine:
         self.finish_play(playback, reason="stopped")
         await self._turn()
 
+    async def stop_plays(
+        self, *, leg: LegHandle | None = None, room: RoomHandle | None = None
+    ) -> None:
+        self._take("stop_plays", leg=leg, room=room)
+        if room is not None:
+            self._members("stop_plays", room)
+        elif leg is not None:
+            self._answered("stop_plays", leg)
+        self._end_plays(leg=leg, room=room, reason="stopped")
+        await self._turn()
+
     async def hang_up(self, leg: LegHandle) -> None:
         self._take("hang_up", leg=leg)
         is_answered = self._leg("hang_up", leg).is_answered
         self._end_leg(leg, by="command", sip_status=200 if is_answered else 480)
+        await self._turn()
+
+    async def send_digits(
+        self, leg: LegHandle, digits: str, *, tone_ms: int = 100, gap_ms: int = 80
+    ) -> None:
+        self._take("send_digits", leg=leg, digits=digits, tone_ms=tone_ms, gap_ms=gap_ms)
+        check_digits(digits)
+        if not self._leg("send_digits", leg).is_answered:
+            raise EngineFailed("send_digits", "the call has no audio any more")
         await self._turn()
 
     async def create_room(self, *, rate_hz: int) -> RoomHandle:
@@ -255,6 +308,7 @@ class MemoryEngine:
         del self.rooms[room]
         for leg in members:
             self.legs[leg].room = None
+            self.legs[leg].settings = Settings()
             self._post(ParticipantLeft(leg=leg, room=room, unix_us=self._now_us()))
         if members:
             self._post(RoomEmpty(room=room))
@@ -264,18 +318,34 @@ class MemoryEngine:
         self._end_plays(leg=None, room=room)
         await self._turn()
 
-    async def join(
-        self, leg: LegHandle, room: RoomHandle, *, muted: bool = False, deaf: bool = False
+    async def join(  # noqa: PLR0913 domain.port.Engine
+        self,
+        leg: LegHandle,
+        room: RoomHandle,
+        *,
+        muted: bool = False,
+        deaf: bool = False,
+        on_hold: bool = False,
+        gain_db: float = 0.0,
+        heard_by: HeardBy = "everyone",
+        answers: bool = False,
     ) -> None:
-        self._take("join", leg=leg, room=room, muted=muted, deaf=deaf)
+        settings = Settings(
+            muted=muted, deaf=deaf, on_hold=on_hold, gain_db=gain_db, heard_by=heard_by
+        )
+        self._take("join", leg=leg, room=room, answers=answers, **asdict(settings))
+        settings.check()
+        if answers:
+            self._unanswered("join", leg).is_answered = True
+            self._post(CallAnswered(leg=leg))
         present = self._answered("join", leg)
         members = self._members("join", room)
-        present.muted, present.deaf = muted, deaf
         if present.room != room:
             self._leave_room(leg)
             members.append(leg)
             present.room = room
             self._post(ParticipantJoined(leg=leg, room=room, unix_us=self._now_us()))
+        present.settings = settings
         await self._turn()
 
     async def leave(self, leg: LegHandle) -> None:
@@ -285,12 +355,27 @@ class MemoryEngine:
         await self._turn()
 
     async def set_participant(
-        self, leg: LegHandle, *, muted: bool | None = None, deaf: bool | None = None
+        self,
+        leg: LegHandle,
+        *,
+        muted: bool | None = None,
+        deaf: bool | None = None,
+        on_hold: bool | None = None,
+        gain_db: float | None = None,
+        heard_by: HeardBy | None = None,
     ) -> None:
-        self._take("set_participant", leg=leg, muted=muted, deaf=deaf)
+        asked: dict[str, Any] = {
+            "muted": muted,
+            "deaf": deaf,
+            "on_hold": on_hold,
+            "gain_db": gain_db,
+            "heard_by": heard_by,
+        }
+        self._take("set_participant", leg=leg, **asked)
+        changes = {name: value for name, value in asked.items() if value is not None}
+        Settings(**changes).check()
         present = self._answered("set_participant", leg)
-        present.muted = present.muted if muted is None else muted
-        present.deaf = present.deaf if deaf is None else deaf
+        present.settings = replace(present.settings, **changes)
         await self._turn()
 
     async def start_recording(self, spec: RecorderSpec) -> RecorderHandle:
@@ -338,6 +423,10 @@ class MemoryEngine:
             packets_lost=0,
             packets_late=0,
             frames_concealed=0,
+            remote_lost=0,
+            jitter_ms=0,
+            round_trip_ms=None,
+            mos=None,
             buffer_delay_ms=0,
             level_rx_db=-90.0,
             level_tx_db=-90.0,
@@ -401,6 +490,7 @@ class MemoryEngine:
         room, self.legs[leg].room = self.legs[leg].room, None
         if room is None:
             return
+        self.legs[leg].settings = Settings()
         self.rooms[room].remove(leg)
         self._post(ParticipantLeft(leg=leg, room=room, unix_us=self._now_us()))
         if not self.rooms[room]:
@@ -412,10 +502,12 @@ class MemoryEngine:
         if self.finishes_by_itself:
             self.finish(recorder)
 
-    def _end_plays(self, *, leg: LegHandle | None, room: RoomHandle | None) -> None:
+    def _end_plays(
+        self, *, leg: LegHandle | None, room: RoomHandle | None, reason: str = "target_gone"
+    ) -> None:
         for playback, spec in list(self.playbacks.items()):
             if (spec.leg, spec.room) == (leg, room):
-                self.finish_play(playback, reason="target_gone")
+                self.finish_play(playback, reason=reason)
 
     def _now_us(self) -> int:
         return _START_UNIX_US + next(self._ticks) * _TICK_US

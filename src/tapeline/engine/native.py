@@ -1,7 +1,7 @@
 """What the engine uses of `tapeline._core.Core`; tests put a scripted one in its place."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypedDict
+from typing import Literal, Protocol, TypedDict
 
 
 class Levels(TypedDict):
@@ -12,6 +12,10 @@ class Levels(TypedDict):
     packets_lost: int
     packets_late: int
     frames_concealed: int
+    remote_lost: int
+    jitter_ms: int
+    round_trip_ms: float | None
+    mos: float | None
     buffer_delay_ms: int
     level_rx_db: float
     level_tx_db: float
@@ -36,15 +40,45 @@ class NativeCore(Protocol):
         headers: Sequence[tuple[str, str]],
         ring_limit_ms: int,
     ) -> tuple[int, int]: ...
-    def play(
-        self, *, path: str, leg: int | None, room: int | None, loops: int
+    def play(  # noqa: PLR0913 the native core takes the spec apart
+        self,
+        *,
+        path: str | None,
+        tones: Sequence[tuple[int, int, int, int, float]],
+        leg: int | None,
+        room: int | None,
+        loops: int,
+        instead: bool,
+        level_db: float,
     ) -> tuple[int, int]: ...
     def stop_play(self, playback: int) -> int: ...
+    def stop_plays(self, *, leg: int | None, room: int | None) -> int: ...
+    def send_digits(self, leg: int, digits: str, *, tone_ms: int, gap_ms: int) -> int: ...
     def create_room(self, rate_hz: int) -> tuple[int, int]: ...
     def close_room(self, room: int) -> int: ...
-    def join(self, leg: int, room: int, muted: bool, deaf: bool) -> int: ...  # noqa: FBT001
+    def join(  # noqa: PLR0913 the native core takes the settings apart
+        self,
+        leg: int,
+        room: int,
+        *,
+        muted: bool,
+        deaf: bool,
+        on_hold: bool,
+        gain_db: float,
+        heard_by: Literal["everyone"] | Sequence[int],
+        answers: bool,
+    ) -> int: ...
     def leave(self, leg: int) -> int: ...
-    def set_participant(self, leg: int, muted: bool | None, deaf: bool | None) -> int: ...  # noqa: FBT001
+    def set_participant(
+        self,
+        leg: int,
+        *,
+        muted: bool | None,
+        deaf: bool | None,
+        on_hold: bool | None,
+        gain_db: float | None,
+        heard_by: Literal["everyone"] | Sequence[int] | None,
+    ) -> int: ...
     def start_recording(  # noqa: PLR0913 the native core takes a recording apart
         self,
         *,
@@ -58,8 +92,14 @@ class NativeCore(Protocol):
         limit_ms: int,
         silence_limit_ms: int,
         silence_waits_for_speech: bool,
+        pause_as: str,
+        pause_limit_ms: int,
         beep: bool,
+        beep_every_ms: int,
+        beep_level_db: float,
+        beep_in_file: bool,
         trim_silence: bool,
+        tracks: bool,
         label: str,
     ) -> tuple[int, int]: ...
     def stop_recording(self, recorder: int) -> int: ...

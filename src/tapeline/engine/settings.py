@@ -26,6 +26,10 @@ class CoreSettings:
     rtp_address: str = ""
     """Advertised in SDP and Contact; empty: the address that faces each peer."""
     rtp_ports: tuple[int, int] = (20_000, 29_999)
+    codecs: tuple[str, ...] = ("opus", "G722", "PCMU", "PCMA", "L16")
+    """Those that may be agreed on, in the order of our own offers."""
+    room_rate_limit_hz: int = 16_000
+    """Of Opus and L16: 16000 or 48000."""
     spool: Path
     """Recordings lie beneath it, on one file system; made when missing."""
     access: Access = field(default_factory=Access)
@@ -36,3 +40,7 @@ class CoreSettings:
     reserve_bytes: int = 0
     """No recording starts with less free space than this."""
     ring_limit_ms: int = 180_000
+    srtp: str = "accept"
+    """`never`, `accept`, `require`."""
+    sdes_over_plain_sip: bool = False
+    """SRTP keys may stand in SIP that others can read."""

@@ -1,9 +1,18 @@
 """The core's events by name (design.md §9): which signal each becomes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tapeline.domain import signal
 from tapeline.domain.signal import Signal
+
+
+def _recording_finished(
+    *, tracks: Sequence[Mapping[str, Any]], **fields: Any
+) -> signal.RecordingFinished:
+    files = [signal.TrackFile(**track) for track in tracks]
+    return signal.RecordingFinished(tracks=files, **fields)
+
 
 SIGNALS: Mapping[str, Callable[..., Signal]] = {
     "call_arrived": signal.CallArrived,
@@ -18,8 +27,9 @@ SIGNALS: Mapping[str, Callable[..., Signal]] = {
     "media_trouble": signal.MediaTrouble,
     "play_finished": signal.PlayFinished,
     "recording_armed": signal.RecordingArmed,
+    "recording_resumed": signal.RecordingResumed,
     "recording_progress": signal.RecordingProgress,
-    "recording_finished": signal.RecordingFinished,
+    "recording_finished": _recording_finished,
     "recorder_trouble": signal.RecorderTrouble,
     "core_trouble": signal.CoreTrouble,
 }

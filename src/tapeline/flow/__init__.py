@@ -4,7 +4,6 @@ from tapeline.flow.asker import HttpAsker, Voice
 from tapeline.flow.commanded import Commanded
 from tapeline.flow.documents import Asker, Documents
 from tapeline.flow.program import CallPrograms, Program
-from tapeline.flow.sounds import Sounds, SoundSource
 from tapeline.flow.walker import Walker
 
 __all__ = [
@@ -14,8 +13,6 @@ __all__ = [
     "Documents",
     "HttpAsker",
     "Program",
-    "SoundSource",
-    "Sounds",
     "Voice",
     "Walker",
 ]

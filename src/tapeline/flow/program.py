@@ -7,6 +7,7 @@ from typing import Protocol
 from tapeline.control import calls
 from tapeline.control.live import End, LiveCall
 from tapeline.control.parts import Parts
+from tapeline.control.tasks import Tasks
 from tapeline.domain.call import EndCause, EndSource
 from tapeline.domain.error import EngineFailed, Unavailable
 from tapeline.domain.id import CallId
@@ -38,20 +39,15 @@ class CallPrograms:
         self._parts = parts
         self._make = make
         self._tasks: dict[CallId, asyncio.Task[None]] = {}
-        self._group: asyncio.TaskGroup | None = None
-        self._closed = asyncio.Event()
+        self._owner = Tasks()
 
     async def run(self) -> None:
         """Owns the programs' tasks until `close`. Must be running before the first call."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            await self._closed.wait()
-            for task in self._tasks.values():
-                task.cancel()
+        await self._owner.run()
 
     def close(self) -> None:
         """Cancels every program; `run` returns when they have ended."""
-        self._closed.set()
+        self._owner.close()
 
     def start(self, live_call: LiveCall) -> None:
         self._start(live_call, self._make(live_call, None))
@@ -73,11 +69,8 @@ class CallPrograms:
             self._start(live_call, program)
 
     def _start(self, live_call: LiveCall, program: Program) -> None:
-        if self._group is None:
-            raise RuntimeError("the owner of call programs does not run")
-        task = self._group.create_task(
-            self._run(live_call, program), name=f"program of call {live_call.call.id}"
-        )
+        work = self._run(live_call, program)
+        task = self._owner.start(work, name=f"program of call {live_call.call.id}")
         self._tasks[live_call.call.id] = task
         task.add_done_callback(lambda done: self._forget(live_call.call.id, done))
 

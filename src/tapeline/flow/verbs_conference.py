@@ -22,9 +22,9 @@ WITHHELD = "withheld"
 
 
 async def join_conference(walk: Walk, verb: JoinConference) -> Step:
-    await calls.answer(walk.parts, walk.live_call)
     seat = await conferences.join_conference(walk.parts, walk.live_call, verb)
     if seat is None:
+        await calls.answer(walk.parts, walk.live_call)
         return None
     walk.note_activity()
     view = await _record(walk, seat, verb.record) if verb.record is not None else None

@@ -10,11 +10,21 @@ from tapeline.control.bridges import bridge
 from tapeline.control.checks import check_caller, check_headers, check_sip_uri
 from tapeline.control.digits import DigitInbox
 from tapeline.control.live import Bridge, End, LiveCall
+from tapeline.control.playing.press import press
+from tapeline.control.sounds import RING_BACK
 from tapeline.domain.call import EndCause, EndSource
-from tapeline.domain.error import AnswerInvalid, EngineFailed, Invalid, Unavailable
+from tapeline.domain.error import (
+    AnswerInvalid,
+    DestinationFault,
+    EngineFailed,
+    Invalid,
+    Unavailable,
+)
+from tapeline.domain.sound import Keys
 from tapeline.domain.verb import Dial, DialTarget
 from tapeline.flow import dial_words
-from tapeline.flow.sounds import RING_BACK
+from tapeline.flow.confirm import confirmed
+from tapeline.flow.verbs_media import let_hear, prompts_at
 from tapeline.flow.verbs_record import record_beside
 from tapeline.flow.walk import Step, Walk
 from tapeline.telemetry import get_logger
@@ -24,7 +34,12 @@ _log = get_logger(__name__)
 MOST_TARGETS = 20
 ROW_LIMIT_S = 3.0
 """How long the row of a call that was hung up is waited for."""
+BREATH_S = 0.02
+"""Between two rounds of music, so that a document without any length is no busy circle."""
 _PART_KEY = "*"
+_NOT_CONFIRMED = End(
+    cause=EndCause.NORMAL, source=EndSource.DOCUMENT, detail="the called side did not confirm"
+)
 _LOST_RACE = End(
     cause=EndCause.CANCELED, source=EndSource.SYSTEM, detail="somebody else answered first"
 )
@@ -35,6 +50,7 @@ class _Leg:
     position: int
     """From 1, as the document has it."""
     live_call: LiveCall
+    keys: Keys | None = None
 
     @property
     def is_over(self) -> bool:
@@ -135,15 +151,15 @@ class _Attempt:
         except (Invalid, Unavailable) as fault:
             _log.warning("not_dialled", call=call.id, position=position, reason=str(fault))
             return
-        self._legs.append(_Leg(position, live_call))
-        if target.send_digits:
-            _log.warning("digits_not_sent", call=live_call.call.id, reason="not supported")
+        self._legs.append(_Leg(position, live_call, target.keys))
 
     async def _first_answer_while_ringing(self) -> _Leg | None:
-        """A call that was answered before would hear nothing meanwhile; the phone of another one
-        rings by itself.
+        """A call that was answered before would hear nothing meanwhile, and music needs an answer;
+        the phone of another one rings by itself.
         """
-        if not self._walk.live_call.is_answered:
+        if self._verb.music_url is not None:
+            await calls.answer(self._walk.parts, self._walk.live_call)
+        elif not self._walk.live_call.is_answered:
             return await self._first_answer()
         ringing = self._walk.go_on_beside(self._let_hear_ringing(), "ringing")
         try:
@@ -153,18 +169,49 @@ class _Attempt:
 
     async def _let_hear_ringing(self) -> None:
         walk = self._walk
+        if self._verb.music_url is not None:
+            await self._let_hear_music(self._verb.music_url)
         try:
-            async with walk.sounds.tone(RING_BACK) as path:
+            async with walk.parts.sounds.file(RING_BACK) as path:
                 await calls.play(walk.parts, walk.live_call, path, loops=0)
         except (EngineFailed, OSError) as error:
             _log.warning("sound_not_heard", call=walk.live_call.call.id, reason=str(error))
 
-    async def _first_answer(self) -> _Leg | None:
-        """None when all of them have ended."""
+    async def _let_hear_music(self, url: str) -> None:
+        """Again and again; returns when there is none."""
         walk = self._walk
-        waiting = {
-            asyncio.ensure_future(_is_reached(walk, leg.live_call)): leg for leg in self._legs
-        }
+        try:
+            base, prompts = await prompts_at(walk, url, "dial_music")
+            while prompts:
+                for prompt in prompts:
+                    await let_hear(walk, walk.live_call, prompt, base=base)
+                await walk.pause(BREATH_S)
+        except (DestinationFault, AnswerInvalid) as fault:
+            _log.warning("dial_music_not_heard", call=walk.live_call.call.id, reason=str(fault))
+
+    async def _is_won_by(self, leg: _Leg) -> bool:
+        """Returns when it was answered and confirmed, or has ended."""
+        if not await _is_reached(self._walk, leg.live_call):
+            return False
+        await self._press(leg)
+        confirm = self._verb.confirm
+        if confirm is None or await confirmed(self._walk, leg.live_call, confirm):
+            return not leg.is_over
+        await calls.hang_up(self._walk.parts, leg.live_call, _NOT_CONFIRMED)
+        return False
+
+    async def _press(self, leg: _Leg) -> None:
+        if leg.keys is None:
+            return
+        try:
+            await press(self._walk.parts, leg.live_call, leg.keys)
+        except (EngineFailed, Invalid) as error:
+            _log.warning("digits_not_sent", call=leg.live_call.call.id, reason=str(error))
+
+    async def _first_answer(self) -> _Leg | None:
+        """None when all of them have ended, or have not confirmed."""
+        walk = self._walk
+        waiting = {asyncio.ensure_future(self._is_won_by(leg)): leg for leg in self._legs}
         try:
             while waiting:
                 done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

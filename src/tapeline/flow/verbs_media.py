@@ -1,13 +1,16 @@
 """Verbs that are heard: Play, Speak, GetDigits."""
 
 import asyncio
+from collections.abc import Sequence
 
 from tapeline.control import calls
 from tapeline.control.digits import DigitInbox
-from tapeline.domain.error import DestinationFault, EngineFailed, SynthesiserFailed
+from tapeline.control.live import LiveCall
+from tapeline.control.sounds import BEEP, NOT_HEARD
+from tapeline.domain.error import AnswerInvalid
+from tapeline.domain.sound import Fetched, Sound, Spoken
 from tapeline.domain.verb import GetDigits, Play, Speak, Wait
-from tapeline.flow.documents import absolute
-from tapeline.flow.sounds import BEEP
+from tapeline.flow.documents import Question, absolute
 from tapeline.flow.walk import Step, Walk
 from tapeline.telemetry import get_logger
 
@@ -75,27 +78,51 @@ async def _prompt(walk: Walk, verb: GetDigits) -> None:
     for prompt in verb.prompts:
         await _let_hear(walk, prompt)
     if verb.beep:
-        async with walk.sounds.tone(BEEP) as path:
+        async with walk.parts.sounds.file(BEEP) as path:
             await calls.play(walk.parts, walk.live_call, path)
 
 
 async def _let_hear(walk: Walk, prompt: Play | Speak | Wait) -> None:
+    await let_hear(walk, walk.live_call, prompt, base=walk.base)
+
+
+async def let_hear(
+    walk: Walk, live_call: LiveCall, prompt: Play | Speak | Wait, *, base: str | None
+) -> None:
+    """What cannot be had is logged and passed over. Raises AnswerInvalid for an address that is
+    none.
+    """
     if isinstance(prompt, Wait):
         if prompt.duration_ms > 0:
             walk.note_activity()
         await walk.pause(prompt.duration_ms / 1000)
         return
-    if isinstance(prompt, Play):
-        sound = walk.sounds.fetched(absolute(walk.base, prompt.url))
-    else:
-        sound = walk.sounds.spoken(prompt.text, voice=prompt.voice, language=prompt.language)
     try:
-        async with sound as path:
-            heard = await calls.play(walk.parts, walk.live_call, path, loops=prompt.loops)
-    except (DestinationFault, SynthesiserFailed, EngineFailed, OSError) as error:
-        _log.warning("sound_not_heard", call=walk.live_call.call.id, reason=str(error))
+        async with walk.parts.sounds.file(_sound_of(prompt, base)) as path:
+            heard = await calls.play(walk.parts, live_call, path, loops=prompt.loops)
+    except NOT_HEARD as error:
+        _log.warning("sound_not_heard", call=live_call.call.id, reason=str(error))
         return
     if heard.reason == "failed":
-        _log.warning("sound_not_heard", call=walk.live_call.call.id, reason=heard.detail)
+        _log.warning("sound_not_heard", call=live_call.call.id, reason=heard.detail)
         return
     walk.note_activity()
+
+
+def _sound_of(prompt: Play | Speak, base: str | None) -> Sound:
+    if isinstance(prompt, Play):
+        return Fetched(absolute(base, prompt.url))
+    return Spoken(text=prompt.text, voice=prompt.voice, language=prompt.language)
+
+
+async def prompts_at(walk: Walk, url: str, event: str) -> tuple[str, Sequence[Play | Speak | Wait]]:
+    """The address of a document of prompts, and what stands in it. Raises DestinationFault,
+    AnswerInvalid for other verbs.
+    """
+    where = absolute(walk.base, url)
+    question = Question(url=where, method="POST", event=event)
+    document = await walk.documents.fetch(question, walk.live_call.call, await walk.account())
+    prompts = [verb for verb in document.verbs if isinstance(verb, Play | Speak | Wait)]
+    if len(prompts) != len(document.verbs):
+        raise AnswerInvalid("only what is heard may stand there: Play, Speak and Wait")
+    return where, prompts

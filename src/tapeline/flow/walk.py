@@ -16,7 +16,6 @@ from tapeline.domain.error import DestinationFault, TapelineError
 from tapeline.domain.id import EventId, new_uuid
 from tapeline.domain.verb import Action, RecordCall
 from tapeline.flow.documents import Documents, Pause, Question, absolute
-from tapeline.flow.sounds import SoundSource
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -38,14 +37,12 @@ class Walk:
         self,
         control: Control,
         documents: Documents,
-        sounds: SoundSource,
         live_call: LiveCall,
         *,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self.control = control
         self.documents = documents
-        self.sounds = sounds
         self.live_call = live_call
         self.pause = pause
         self.base: str | None = None

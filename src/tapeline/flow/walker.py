@@ -28,7 +28,6 @@ from tapeline.domain.verb import (
     Wait,
 )
 from tapeline.flow.documents import Documents, Pause, Question
-from tapeline.flow.sounds import SoundSource
 from tapeline.flow.verbs_conference import join_conference
 from tapeline.flow.verbs_dial import dial
 from tapeline.flow.verbs_media import get_digits, play_or_speak
@@ -71,7 +70,6 @@ class Walker:
         self,
         control: Control,
         documents: Documents,
-        sounds: SoundSource,
         live_call: LiveCall,
         *,
         first: Question | None = None,
@@ -80,7 +78,7 @@ class Walker:
         """`first` is asked instead of the application: a transfer's."""
         self._live_call = live_call
         self._first = first
-        self._walk = Walk(control, documents, sounds, live_call, pause=pause)
+        self._walk = Walk(control, documents, live_call, pause=pause)
 
     async def run(self) -> None:
         try:

@@ -126,19 +126,54 @@ class GuardedClient:
 
         return await self._answer(request, limits, read)
 
-    async def download(self, request: OutgoingRequest, out: Path, *, limits: Limits) -> int:
+    async def download(
+        self,
+        request: OutgoingRequest,
+        out: Path,
+        *,
+        limits: Limits,
+        unknown_length_ms: int | None = None,
+    ) -> int:
         """The answer's status; with 200 its body becomes the file `out`, which may hold a part of
         it after a failure. Raises RequestFailed; OSError when the file cannot be made.
+
+        A body whose length the head does not tell fails as TOO_LARGE when it takes longer than
+        `unknown_length_ms`: it may have no end.
         """
 
         async def read(answer: aiohttp.ClientResponse) -> int:
             if answer.status == _OK:
-                await _read(answer, limits.body_bytes or 0, file.write)
+                most, length = limits.body_bytes or 0, answer.content_length
+                if length is not None and length > most:
+                    raise _TooLarge(most, answer.status)
+                if length is None and unknown_length_ms is not None:
+                    await _read_soon(answer, most, file.write, unknown_length_ms)
+                else:
+                    await _read(answer, most, file.write)
             return answer.status
 
         # Chunks of 16 KB go to the page cache: microseconds, less than a thread's turn.
         with out.open("wb") as file:
             return await self._answer(request, limits, read)
+
+    async def relay(
+        self,
+        request: OutgoingRequest,
+        put: Callable[[bytes], Awaitable[None]],
+        *,
+        limits: Limits,
+    ) -> int:
+        """The answer's status; with 200 its body, of any length, goes to `put` in pieces of at most
+        16 KB, each read when the last was taken. Raises RequestFailed, and what `put` raises.
+        """
+
+        async def read(answer: aiohttp.ClientResponse) -> int:
+            if answer.status == _OK:
+                async for piece in answer.content.iter_chunked(_READ_BYTES):
+                    await put(piece)
+            return answer.status
+
+        return await self._answer(request, limits, read)
 
     async def _answer(
         self,
@@ -239,6 +274,20 @@ async def _read(answer: aiohttp.ClientResponse, most: int, put: Callable[[bytes]
         if size > most:
             raise _TooLarge(most, answer.status)
         put(chunk)
+
+
+async def _read_soon(
+    answer: aiohttp.ClientResponse, most: int, put: Callable[[bytes], object], within_ms: int
+) -> None:
+    """As `_read`; raises _TooLarge also for a body that is not over by then."""
+    limit = asyncio.timeout(within_ms / 1000)
+    try:
+        async with limit:
+            await _read(answer, most, put)
+    except TimeoutError:
+        if limit.expired():
+            raise _TooLarge(most, answer.status) from None
+        raise
 
 
 class _TooLarge(Exception):

@@ -1,6 +1,5 @@
 """What a recording's file turned out to hold, and what that makes of its row. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tapeline.domain.id import EpochMs
@@ -11,7 +10,7 @@ from tapeline.domain.recording import (
     RecordingEnd,
     RecordingState,
 )
-from tapeline.domain.signal import RecordingFinished, RepairReport
+from tapeline.domain.signal import RecordingFinished, RepairReport, TrackFile
 
 WRITER_FAILED = RecordingEnd.WRITER_FAILED
 NODE_LOST = RecordingEnd.NODE_LOST
@@ -31,6 +30,7 @@ class Facts:
     health: tuple[HealthNote, ...]
     end_reason: RecordingEnd | None
     """None when the file does not say."""
+    tracks: tuple[TrackFile, ...] = ()
     trouble: str | None = None
     """Why there may be nothing in it, when it is nobody's silence."""
 
@@ -38,7 +38,7 @@ class Facts:
 def of_finished(finished: RecordingFinished) -> Facts:
     """What the core said when it closed the file."""
     has_failed = finished.reason == WRITER_FAILED
-    notes = _degraded(finished.missing_ms)
+    notes = _degraded(finished)
     if has_failed:
         notes = (*notes, HealthNote(flag=Health.DEGRADED, reason=WRITER_FAILED))
     return Facts(
@@ -49,13 +49,14 @@ def of_finished(finished: RecordingFinished) -> Facts:
         started_at_ms=_ms(finished.started_unix_us),
         health=notes,
         end_reason=_ENDS.get(finished.reason),
+        tracks=tuple(finished.tracks),
         trouble="the file could not be written" if has_failed else None,
     )
 
 
 def of_repair(report: RepairReport, *, cause: RecordingEnd = NODE_LOST) -> Facts:
     """What `repair` found; `cause` is why it was needed, if anything had to be mended."""
-    notes = _degraded(report.missing_ms)
+    notes = _degraded(report)
     trouble = None
     if not report.was_finished:
         flag = Health.RECOVERED if cause == NODE_LOST else Health.DEGRADED
@@ -69,15 +70,23 @@ def of_repair(report: RepairReport, *, cause: RecordingEnd = NODE_LOST) -> Facts
         started_at_ms=_ms(report.started_unix_us),
         health=notes,
         end_reason=None if report.was_finished else cause,
+        tracks=tuple(report.tracks),
         trouble=trouble,
     )
 
 
-def _degraded(missing_ms: Sequence[tuple[str, int]]) -> tuple[HealthNote, ...]:
+def _degraded(told: RecordingFinished | RepairReport) -> tuple[HealthNote, ...]:
+    """Audio that is missing, and audio that is there and odd; one note for each reason."""
+    missing = {reason: span_ms for reason, span_ms in told.missing_ms if span_ms > 0}
+    odd = dict(told.notes)
     return tuple(
-        HealthNote(flag=Health.DEGRADED, reason=reason, missing_ms=span_ms)
-        for reason, span_ms in missing_ms
-        if span_ms > 0
+        HealthNote(
+            flag=Health.DEGRADED,
+            reason=reason,
+            missing_ms=missing.get(reason, 0),
+            odd_ms=odd.get(reason, 0),
+        )
+        for reason in {**odd, **missing}
     )
 
 

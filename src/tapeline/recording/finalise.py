@@ -1,7 +1,7 @@
 """After the last sample: the file moves to its key, the row becomes terminal, the customer is told.
 
     1  the row says `finalising` and holds every fact about the file      one transaction
-    2  the audio, then what belongs to it, move to the key                durable renames
+    2  the audio, its tracks and what belongs to them move to their keys  durable renames
     3  the row is terminal, its event and callback are stored             one transaction
     4  the spool folder goes
 
@@ -12,13 +12,20 @@ key, and the facts in the row: `recover` goes on from there.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from tapeline.domain.error import RecordingNotFound
 from tapeline.domain.event import RecordingFinished as RecordingFinishedEvent
 from tapeline.domain.id import RecordingId
 from tapeline.domain.port import Clock, RecordingStore, SpoolTools, Store, Transaction
-from tapeline.domain.recording import TERMINAL_STATES, Recording, RecordingState
+from tapeline.domain.recording import (
+    TERMINAL_STATES,
+    Health,
+    HealthNote,
+    Recording,
+    RecordingState,
+)
 from tapeline.domain.signal import RecordingFinished, RepairReport
 from tapeline.recording.events import recording_event
 from tapeline.recording.facts import (
@@ -29,10 +36,14 @@ from tapeline.recording.facts import (
     terminal,
     with_facts,
 )
+from tapeline.recording.tracks import FOLDER as TRACKS_FOLDER
+from tapeline.recording.tracks import track_folder, tracks_of
 
 AUDIO = "audio.part"
 COMPANIONS = ("journal.jsonl", "blocks.sha256")
 """What the core writes beside the audio; kept beside it, as `RECORDING.journal.jsonl`."""
+
+TRACKS_LOST = HealthNote(flag=Health.DEGRADED, reason="tracks_lost")
 
 
 def companion_keys(storage_key: str) -> dict[str, str]:
@@ -64,7 +75,7 @@ class Finaliser:
     async def finalise(self, recording_id: RecordingId, finished: RecordingFinished) -> Recording:
         """The core has closed the file. Raises RecordingNotFound, OSError, StoreFailed."""
         facts = of_finished(finished)
-        if not finished.sha256 and finished.sample_count:
+        if not finished.sha256 and finished.reason == WRITER_FAILED:
             # The writer gave the file up as it was: make it playable before it is shown.
             facts = of_repair(await self.repair(recording_id), cause=WRITER_FAILED)
         return await self.settle(recording_id, facts)
@@ -84,12 +95,26 @@ class Finaliser:
     async def conclude(self, row: Recording) -> Recording:
         """Steps 2 to 4, for a row that holds its facts."""
         folder = self.folder(row.id)
+        lost: frozenset[int] = frozenset()
         if row.sample_count > 0:
             await self._move(folder, row.storage_key)
-        done = await self.store.write(lambda tx: self._finish(tx, row.id))
+            lost = await self._move_tracks(row, folder)
+        done = await self.store.write(lambda tx: self._finish(tx, row.id, lost))
         if done.state is not RecordingState.FAILED:  # what could not be used stays for people
             await asyncio.to_thread(clear_spool, folder)
         return done
+
+    async def _move_tracks(self, row: Recording, folder: Path) -> frozenset[int]:
+        """After the recording's own audio: as long as that lies in the spool, all of them do.
+        Returns the numbers of those that lie nowhere.
+        """
+        lost = set()
+        for track in await self.store.read(lambda tx: tx.tracks.of_recording(row.id)):
+            try:
+                await self._move(track_folder(folder, track.number), track.storage_key)
+            except FileNotFoundError:
+                lost.add(track.number)
+        return frozenset(lost)
 
     async def _move(self, folder: Path, key: str) -> None:
         """The audio goes first: as long as it lies in the spool, its journal does too."""
@@ -102,10 +127,16 @@ class Finaliser:
             with suppress(FileNotFoundError):
                 await self.files.put(folder / name, target)
 
-    def _finish(self, tx: Transaction, recording_id: RecordingId) -> Recording:
+    def _finish(
+        self, tx: Transaction, recording_id: RecordingId, lost: frozenset[int]
+    ) -> Recording:
         row = _row(tx, recording_id)
         if row.state in TERMINAL_STATES:
             return row
+        if lost:
+            kept = [each for each in tx.tracks.of_recording(row.id) if each.number not in lost]
+            tx.tracks.replace(row.id, kept)
+            row = replace(row, health=(*row.health, TRACKS_LOST))
         done = terminal(row)
         tx.recordings.update(done)
         now_ms = self._clock.now_ms()
@@ -119,6 +150,7 @@ def _note_facts(tx: Transaction, recording_id: RecordingId, facts: Facts) -> Rec
         return row
     known = with_facts(row, facts)
     tx.recordings.update(known)
+    tx.tracks.replace(known.id, tracks_of(tx, known, facts.tracks))
     return known
 
 
@@ -131,11 +163,14 @@ def _row(tx: Transaction, recording_id: RecordingId) -> Recording:
 
 def clear_spool(folder: Path) -> None:
     """Removes what is left of a finalised recording's folder; anything unknown in it stays."""
-    for name in (*COMPANIONS, AUDIO):
-        with suppress(FileNotFoundError):
-            (folder / name).unlink()
-    with suppress(OSError):
-        folder.rmdir()
+    tracks = folder / TRACKS_FOLDER
+    inner = sorted(tracks.iterdir()) if tracks.is_dir() else []
+    for each in (*inner, tracks, folder):
+        for name in (*COMPANIONS, AUDIO):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                (each / name).unlink()
+        with suppress(OSError):
+            each.rmdir()
 
 
 def is_concluded_but_for_its_row(row: Recording, folder: Path) -> bool:

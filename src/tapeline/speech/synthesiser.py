@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from tapeline.domain.error import SynthesiserFailed
+from tapeline.domain.error import CannotBeSpoken, SynthesiserFailed
 from tapeline.speech.process import Patience, Worker, WorkerFailed
 
 LONGEST_TEXT = 3_000
@@ -90,9 +90,12 @@ class FirstThatSpeaks:
         )
 
     async def speak(self, text: str, out: Path, *, voice: str, language: str) -> None:  # noqa: ARG002 - there is one voice
-        """Writes a mono WAV; every `voice` is the same one. Raises SynthesiserFailed."""
+        """Writes a mono WAV; every `voice` is the same one. Raises CannotBeSpoken,
+        SynthesiserFailed.
+        """
         if len(text) > LONGEST_TEXT:
-            raise SynthesiserFailed(f"{len(text)} characters: {LONGEST_TEXT} can be spoken at once")
+            expected = f"at most {LONGEST_TEXT} characters"
+            raise CannotBeSpoken(field="text", value=f"{len(text)} of them", expected=expected)
         failures = []
         for each in self._voices:
             if not each.speaks(language):
@@ -103,7 +106,10 @@ class FirstThatSpeaks:
                 failures.append(str(error))
             else:
                 return
-        raise SynthesiserFailed("; ".join(failures) or f"no voice speaks {language!r} here")
+        if not failures:
+            expected = "a language that a voice here speaks"
+            raise CannotBeSpoken(field="language", value=language, expected=expected)
+        raise SynthesiserFailed("; ".join(failures))
 
     async def close(self) -> None:
         for each in self._voices:

@@ -5,10 +5,10 @@ a newer version can still be read.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any
 
-from tapeline.domain.account import Account, AccountSettings, LinkPolicy
+from tapeline.domain.account import Account, AccountSettings, LinkPolicy, RecordingHabits
 from tapeline.domain.delivery import CallbackMessage, Encoding, Failure, RetryPolicy
 from tapeline.domain.event import Event
 from tapeline.domain.recording import (
@@ -20,6 +20,7 @@ from tapeline.domain.recording import (
     Starter,
     TranscriptionRequest,
 )
+from tapeline.domain.signal import PauseAs
 from tapeline.domain.transcript import Transcript
 
 Json = dict[str, Any]
@@ -33,6 +34,7 @@ def encode_settings(settings: AccountSettings) -> Json:
         "webhook_url": settings.webhook_url,
         "webhook_failover_url": settings.webhook_failover_url,
         "max_recordings_per_target": settings.max_recordings_per_target,
+        "recording": asdict(settings.recording),
         "transcription_rate": settings.transcription_rate,
         "dialect": {name: dict(chosen) for name, chosen in settings.dialect.items()},
     }
@@ -46,8 +48,20 @@ def decode_settings(body: Json) -> AccountSettings:
         webhook_url=body["webhook_url"],
         webhook_failover_url=body["webhook_failover_url"],
         max_recordings_per_target=body["max_recordings_per_target"],
+        recording=_decode_habits(body["recording"]),
         transcription_rate=body["transcription_rate"],
         dialect=body["dialect"],
+    )
+
+
+def _decode_habits(body: Json) -> RecordingHabits:
+    return RecordingHabits(
+        pause_as=PauseAs(body["pause_as"]),
+        pause_limit_s=body["pause_limit_s"],
+        beep_every_s=body["beep_every_s"],
+        beep_level_db=body["beep_level_db"],
+        beep_in_file=body["beep_in_file"],
+        tracks=body["tracks"],
     )
 
 
@@ -62,6 +76,8 @@ def encode_options(options: RecordingOptions) -> Json:
         "beep": options.beep,
         "trim_silence": options.trim_silence,
         "custom_name": options.custom_name,
+        "pause_as": None if options.pause_as is None else options.pause_as.value,
+        "tracks": options.tracks,
         "transcription": None
         if request is None
         else {"callback_url": request.callback_url, "callback_method": request.callback_method},
@@ -79,6 +95,8 @@ def decode_options(body: Json) -> RecordingOptions:
         beep=body["beep"],
         trim_silence=body["trim_silence"],
         custom_name=body["custom_name"],
+        pause_as=None if body["pause_as"] is None else PauseAs(body["pause_as"]),
+        tracks=body["tracks"],
         transcription=None
         if request is None
         else TranscriptionRequest(
@@ -109,14 +127,24 @@ def decode_starter(body: Json) -> Starter:
 
 def encode_health(notes: tuple[HealthNote, ...]) -> list[Json]:
     return [
-        {"flag": note.flag.value, "reason": note.reason, "missing_ms": note.missing_ms}
+        {
+            "flag": note.flag.value,
+            "reason": note.reason,
+            "missing_ms": note.missing_ms,
+            "odd_ms": note.odd_ms,
+        }
         for note in notes
     ]
 
 
 def decode_health(body: list[Json]) -> tuple[HealthNote, ...]:
     return tuple(
-        HealthNote(flag=Health(note["flag"]), reason=note["reason"], missing_ms=note["missing_ms"])
+        HealthNote(
+            flag=Health(note["flag"]),
+            reason=note["reason"],
+            missing_ms=note["missing_ms"],
+            odd_ms=note["odd_ms"],
+        )
         for note in body
     )
 

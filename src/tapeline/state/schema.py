@@ -177,8 +177,12 @@ participants = sa.Table(
     sa.Column("muted", sa.Boolean, nullable=False),
     sa.Column("deaf", sa.Boolean, nullable=False),
     sa.Column("on_hold", sa.Boolean, nullable=False),
+    _text("role"),
+    _json("whispers_to"),
     sa.Column("end_conference_on_exit", sa.Boolean, nullable=False),
+    sa.Column("hangs_up_on_exit", sa.Boolean, nullable=False),
     _text("label"),
+    sa.Column("leg", sa.BigInteger, nullable=False),
     _ms("joined_at_ms"),
     _ms("left_at_ms", nullable=True),
     sa.UniqueConstraint("conference_id", "member_id"),
@@ -226,6 +230,20 @@ sa.Index(
     recordings.c.seq,
     sqlite_where=_UNFINISHED,
     postgresql_where=_UNFINISHED,
+)
+
+tracks = sa.Table(
+    "tracks",
+    metadata,
+    sa.Column("recording_id", sa.String, sa.ForeignKey("recordings.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    _text("call_id", nullable=True),
+    _text("member_id", nullable=True),
+    sa.Column("offset_ms", sa.BigInteger, nullable=False),
+    sa.Column("sample_count", sa.BigInteger, nullable=False),
+    sa.Column("byte_count", sa.BigInteger, nullable=False),
+    _text("sha256"),
+    _text("storage_key"),
 )
 
 transcripts = sa.Table(

@@ -26,6 +26,7 @@ class SqlTransaction:
     conferences: port.ConferenceRows
     participants: port.ParticipantRows
     recordings: port.RecordingRows
+    tracks: port.TrackRows
     transcripts: port.TranscriptRows
     deliveries: port.DeliveryRows
     events: rows.EventRows
@@ -45,6 +46,7 @@ class SqlTransaction:
         self.conferences = rows.ConferenceRows(connection)
         self.participants = rows.ParticipantRows(connection)
         self.recordings = rows.RecordingRows(connection)
+        self.tracks = rows.TrackRows(connection)
         self.transcripts = rows.TranscriptRows(connection)
         self.deliveries = rows.DeliveryRows(connection)
         self.events = rows.EventRows(connection)

@@ -1,6 +1,7 @@
 """Recordings' addresses and what opens them: pure signing, no clock, no I/O.
 
     {PUBLIC_URL}/media/Account/{account}/Recording/{recording}.{mp3|wav}?expires=…&signature=…
+    …/Recording/{recording}/tracks/{number}.{mp3|wav}?…
 
 The path never changes; `expires` is in seconds since 1970 and `signature` the URL-safe Base64 of
 HMAC-SHA256 over path and expiry, with a key derived from the master key.
@@ -14,7 +15,7 @@ from urllib.parse import urlencode
 
 from tapeline.domain.account import Account, LinkPolicy
 from tapeline.domain.id import EpochMs
-from tapeline.domain.recording import Recording
+from tapeline.domain.recording import Recording, Track
 
 _BEGIN = "/media/Account/"
 _MOST_DIGITS = 12
@@ -42,6 +43,11 @@ class Links:
             f"{self._head}{_BEGIN}{recording.account_id}/Recording/"
             f"{recording.id}.{recording.format.value}"
         )
+
+    def track_link_of(self, recording: Recording, track: Track) -> str:
+        """`…/Recording/{recording}/tracks/{number}.{mp3|wav}`, without a signature."""
+        head = self.link_of(recording).removesuffix(f".{recording.format.value}")
+        return f"{head}/tracks/{track.number}.{recording.format.value}"
 
     def for_account(
         self, link: str, account: Account, now_ms: EpochMs, *, life_s: int | None = None

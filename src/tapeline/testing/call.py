@@ -20,6 +20,7 @@ from tapeline.testing.sip import (
     parse_sdp,
     uri_target,
 )
+from tapeline.testing.srtp import SrtpKey
 from tapeline.testing.stream import RtpStream, Spoken
 from tapeline.testing.tones import Source
 from tapeline.testing.transaction import Address, SipSocket, SoftphoneError
@@ -108,6 +109,8 @@ class Call:
         self._on_ended = on_ended
         self._over = asyncio.Event()
         self._sdp_version = 1
+        self.srtp_key: SrtpKey | None = None
+        """What we protect with; None: plain RTP."""
 
     def __repr__(self) -> str:
         state = f"ended by {self.ended_by}" if self.ended_by else "answered"
@@ -141,11 +144,15 @@ class Call:
             await self._over.wait()
         return self.ended_by or EndedBy.US
 
-    async def renegotiate(self) -> SipResponse:
-        """A re-INVITE with the same media and a higher SDP version; audio goes on."""
+    async def renegotiate(self, *, new_key: bool = False) -> SipResponse:
+        """A re-INVITE with the same media and a higher SDP version; audio goes on. With `new_key`
+        we protect with another key from the answer on.
+        """
         if self.is_over:
             raise CallOver(repr(self))
         self._sdp_version += 1
+        if new_key and self.srtp_key:
+            self.srtp_key = SrtpKey.generate(self.srtp_key.suite)
         request = self.dialog.request("INVITE", self._via(), body=self._sdp())
         response = await self._sip.request(request, self.dialog.peer)
         if response.status >= 300:  # noqa: PLR2004 - a refusal leaves the call as it is
@@ -187,6 +194,11 @@ class Call:
         self.stream.law = _first_law(media) or self.stream.law
         self.stream.digit_type = media.type_of("telephone-event") or self.stream.digit_type
         self.stream.remote = (media.address, media.port) if media.port else None
+        theirs = media.keys[0] if media.keys else None
+        if theirs and self.srtp_key is None:
+            self.srtp_key = SrtpKey.generate(theirs.suite, tag=theirs.tag)
+        if theirs and self.srtp_key:
+            self.stream.protect(self.srtp_key, theirs)
 
     def end(self, by: EndedBy) -> None:
         """The call is over: audio stops, waiters wake."""
@@ -200,7 +212,9 @@ class Call:
     def _sdp(self) -> bytes:
         address = self.stream.rtp.getsockname()[0]
         codecs = [self.stream.law.value]
-        return build_sdp(address, self.stream.port, codecs, version=self._sdp_version)
+        return build_sdp(
+            address, self.stream.port, codecs, version=self._sdp_version, key=self.srtp_key
+        )
 
     def _respond(
         self, request: SipRequest, source: Address, status: int, reason: str, *, body: bytes = b""

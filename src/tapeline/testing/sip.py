@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from tapeline.testing.srtp import SrtpKey, parse_crypto
+
 LONGEST_MESSAGE = 65_535
 _COMPACT = {
     "v": "via",
@@ -141,6 +143,8 @@ class MediaDescription:
     payload_types: tuple[int, ...]
     names: dict[int, str] = field(default_factory=dict)
     direction: str = "sendrecv"
+    keys: tuple[SrtpKey, ...] = ()
+    """Of its `a=crypto` lines, those that can be used."""
 
     def type_of(self, name: str) -> int | None:
         """The payload type that stands for a codec name, compared without case."""
@@ -153,15 +157,26 @@ class MediaDescription:
 _STATIC_NAMES = {0: "PCMU", 8: "PCMA"}
 
 
-def build_sdp(address: str, port: int, codecs: Sequence[str], *, version: int = 1) -> bytes:
-    """An offer or answer with G.711 in the order given, and telephone-event as 101."""
+def build_sdp(
+    address: str,
+    port: int,
+    codecs: Sequence[str],
+    *,
+    version: int = 1,
+    key: SrtpKey | None = None,
+) -> bytes:
+    """An offer or answer with G.711 in the order given, and telephone-event as 101; with `key` it
+    is SRTP.
+    """
     types = {"PCMU": 0, "PCMA": 8}
     numbers = " ".join(str(types[name]) for name in codecs)
     maps = "".join(f"a=rtpmap:{types[name]} {name}/8000\r\n" for name in codecs)
     family = "IP6" if ":" in address else "IP4"
+    profile = "RTP/SAVP" if key else "RTP/AVP"
+    crypto = f"a=crypto:{key.to_line()}\r\n" if key else ""
     return (
         f"v=0\r\no=- 1 {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\n"
-        f"t=0 0\r\nm=audio {port} RTP/AVP {numbers} 101\r\n{maps}"
+        f"t=0 0\r\nm=audio {port} {profile} {numbers} 101\r\n{maps}{crypto}"
         "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
     ).encode()
 
@@ -171,6 +186,7 @@ def parse_sdp(body: bytes) -> MediaDescription | None:
     address, port, direction = "", 0, "sendrecv"
     types: tuple[int, ...] = ()
     names = dict(_STATIC_NAMES)
+    keys: list[SrtpKey] = []
     for line in body.decode("utf-8", "replace").splitlines():
         if line.startswith("c=IN "):
             address = line.split()[-1]
@@ -180,10 +196,17 @@ def parse_sdp(body: bytes) -> MediaDescription | None:
             types = tuple(int(word) for word in words[3:] if word.isdigit())
         elif found := re.match(r"a=rtpmap:(\d+) ([^/]+)/", line):
             names[int(found[1])] = found[2]
+        elif line.startswith("a=crypto:"):
+            keys.extend(filter(None, [parse_crypto(line.removeprefix("a=crypto:"))]))
         elif line[2:] in {"sendrecv", "sendonly", "recvonly", "inactive"}:
             direction = line[2:]
     if not types:
         return None
     return MediaDescription(
-        address=address, port=port, payload_types=types, names=names, direction=direction
+        address=address,
+        port=port,
+        payload_types=types,
+        names=names,
+        direction=direction,
+        keys=tuple(keys),
     )

@@ -37,6 +37,7 @@ from tapeline.testing.sip import (
     parameter,
     uri_target,
 )
+from tapeline.testing.srtp import SrtpKey
 from tapeline.testing.stream import RtpStream
 from tapeline.testing.tones import Source
 from tapeline.testing.transaction import (
@@ -58,6 +59,7 @@ FIRST_REFUSAL = 300
 class Softphone:
     """A SIP user agent on one UDP socket. Each call has its own RTP socket, SSRC and recording.
 
+    `srtp` names the suite that its calls offer; an incoming offer of SRTP is always taken.
     `quality` and `seed` make its sending network bad (each call gets its own dice from the seed).
     Leaving the context hangs up what is open.
     """
@@ -70,6 +72,7 @@ class Softphone:
         codecs: Sequence[str] = ("PCMU", "PCMA"),
         quality: NetworkQuality = PERFECT,
         seed: int | None = None,
+        srtp: str | None = None,
     ) -> None:
         self.name = name
         self.address = address
@@ -77,6 +80,7 @@ class Softphone:
         self.codecs = tuple(codecs)
         self.quality = quality
         self.seed = seed
+        self.srtp = srtp
         self.sip = SipSocket(self._on_request, self._on_late_ok)
         self._pump = Pump()
         self._calls: dict[str, Call] = {}
@@ -146,6 +150,7 @@ class Softphone:
         `stream.remote` says where it must send.
         """
         stream = self._new_stream(play)
+        key = SrtpKey.generate(self.srtp) if self.srtp else None
         to = uri_target(uri)
         invite = SipRequest(
             method="INVITE",
@@ -157,11 +162,11 @@ class Softphone:
                 ("Content-Type", "application/sdp"),
                 *(headers or {}).items(),
             ),
-            body=build_sdp(self.address, media_port or stream.port, self.codecs),
+            body=build_sdp(self.address, media_port or stream.port, self.codecs, key=key),
         )
 
         async def complete(progress: Progress) -> Call:
-            call = await self._complete(invite, to, stream, progress)
+            call = await self._complete(invite, to, (stream, key), progress)
             if media_port is None:
                 self._pump.speak(stream)
             return call
@@ -212,9 +217,14 @@ class Softphone:
         return stream
 
     async def _complete(
-        self, invite: SipRequest, to: Address, stream: RtpStream, progress: Progress
+        self,
+        invite: SipRequest,
+        to: Address,
+        media: tuple[RtpStream, SrtpKey | None],
+        progress: Progress,
     ) -> Call:
         """The INVITE's transaction to its end; a call when it was answered."""
+        stream, key = media
         try:
             response = await self.sip.request(invite, to, on_provisional=progress)
             if response.status >= FIRST_REFUSAL:
@@ -235,6 +245,7 @@ class Softphone:
             )
         )
         call.acknowledge()
+        call.srtp_key = key
         call.use_media(response.body)
         return call
 
@@ -306,7 +317,7 @@ class Softphone:
             )
         )
         call.use_media(invite.body)
-        body = build_sdp(self.address, stream.port, [stream.law.value])
+        body = build_sdp(self.address, stream.port, [stream.law.value], key=call.srtp_key)
         ok = build_response(invite, OK, "OK", to_tag=tag, contact=contact, body=body)
         await self._until_acknowledged(invite, ok, incoming.source)
         self._pump.speak(stream)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from tapeline.testing.g711 import Law
 from tapeline.testing.netem import PERFECT, Netem, NetworkQuality
 from tapeline.testing.rtp import Heard, RtpPacket, digit_payload, hear, parse_rtp
+from tapeline.testing.srtp import SrtpKey, SrtpReceiver, SrtpSender
 from tapeline.testing.tones import FRAME_SAMPLES, Silence, Source, encoded_loop
 
 PACKET_NS = 20_000_000
@@ -96,6 +97,8 @@ class RtpStream:
         self.packets_heard = 0
         self.rtcp_heard = 0
         self.garbage_heard = 0
+        self.forged_heard = 0
+        """Not authentic SRTP or SRTCP, once the call is protected."""
         self.send_errors = 0
         self.worst_lateness_ms = 0.0
         """How late the sender thread was at worst: what a timing test must subtract or refuse."""
@@ -106,6 +109,7 @@ class RtpStream:
         self._mark_next = True
         self._digits: deque[tuple[bytes | None, int, bool]] = deque(maxlen=1_000)
         self._digit_timestamp = 0
+        self._srtp: tuple[SrtpSender, SrtpReceiver] | None = None
         self._lock = threading.Lock()
         self._position = 0
         self._current: Spoken | None = None
@@ -128,6 +132,15 @@ class RtpStream:
             self._current, self._position = spoken, 0
             self.spoken.append(spoken)
         return spoken
+
+    def protect(self, ours: SrtpKey, theirs: SrtpKey) -> None:
+        """SRTP from the next packet on; keys that stay go on counting."""
+        sender, receiver = self._srtp or (None, None)
+        if sender is None or sender.key != ours:
+            sender = SrtpSender(ours)
+        if receiver is None or receiver.key != theirs:
+            receiver = SrtpReceiver(theirs)
+        self._srtp = (sender, receiver)
 
     def send_digits(self, digits: str) -> None:
         """Telephone-events instead of audio: 100 ms each, 80 ms between."""
@@ -190,6 +203,8 @@ class RtpStream:
     def send(self, datagram: bytes) -> None:
         if self.remote is None:
             return
+        if self._srtp is not None:
+            datagram = self._srtp[0].protect(datagram)
         try:
             self.rtp.sendto(datagram, self.remote)
             self.packets_sent += 1
@@ -203,7 +218,11 @@ class RtpStream:
                 datagram, ancillary, _, _ = self.rtp.recvmsg(LONGEST_DATAGRAM, 64)
             except OSError:
                 return
-            packet = parse_rtp(datagram, _arrival_ns(ancillary))
+            plain = self._opened(datagram)
+            if plain is None:
+                self.forged_heard += 1
+                continue
+            packet = parse_rtp(plain, _arrival_ns(ancillary))
             if packet is None:
                 self.garbage_heard += 1
                 continue
@@ -214,10 +233,16 @@ class RtpStream:
     def receive_rtcp(self) -> None:
         while True:
             try:
-                self.rtcp.recv(LONGEST_DATAGRAM)
+                datagram = self.rtcp.recv(LONGEST_DATAGRAM)
             except OSError:
                 return
-            self.rtcp_heard += 1
+            if self._srtp is not None and self._srtp[1].open_rtcp(datagram) is None:
+                self.forged_heard += 1
+            else:
+                self.rtcp_heard += 1
+
+    def _opened(self, datagram: bytes) -> bytes | None:
+        return datagram if self._srtp is None else self._srtp[1].open(datagram)
 
     def heard(self) -> Heard:
         """What arrived so far, laid out by time stamp."""

@@ -51,6 +51,11 @@ class MemoryCalls:
             commands.StopCallRecording: self._stop,
             commands.SetParticipants: self._members,
             commands.RemoveParticipants: self._members,
+            commands.PlayToConference: self._members,
+            commands.StopPlayingToConference: self._members,
+            commands.PlayToCall: self._hear,
+            commands.StopPlayingToCall: self._hear,
+            commands.SendDigits: self._hear,
             commands.EndConference: self._end,
             commands.EndConferences: self._end_all,
             commands.TranscribeRecording: self._transcribe,
@@ -79,6 +84,10 @@ class MemoryCalls:
         if found.state is CallState.ENDED:
             raise CallHasEnded(found.id)
         return found
+
+    def _hear(self, command: Any) -> commands.Done:
+        self._live(command)
+        return commands.Done()
 
     def _page(self, command: commands.PageCalls) -> commands.CallPage:
         wanted = command.filter

@@ -21,7 +21,7 @@ from tests.unit.api.things import (
 from tapeline.api.app import App
 from tapeline.domain.account import LinkPolicy
 from tapeline.domain.id import RecordingId
-from tapeline.domain.recording import RecordingFormat, RecordingOptions, RecordingState
+from tapeline.domain.recording import RecordingFormat, RecordingOptions, RecordingState, Track
 
 CONTENT = b"0123456789"
 PATH = f"/media/Account/{ACCOUNT_ID}/Recording/rec-1.mp3"
@@ -172,3 +172,46 @@ async def test_credentials_that_no_dialect_reads_are_as_none() -> None:
     answer = await ask(media(), "GET", PATH, headers={"Authorization": f"Basic {basic}"})
 
     assert answer.status == 401
+
+
+TRACK_PATH = f"/media/Account/{ACCOUNT_ID}/Recording/rec-1/tracks/2.mp3"
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (signed(TRACK_PATH), 200),
+        (TRACK_PATH, 401),
+        (signed(TRACK_PATH).replace("tracks/2", "tracks/1"), 403),
+        (signed(TRACK_PATH.replace("/2.", "/3.")), 404),
+        (signed(TRACK_PATH.replace(".mp3", ".wav")), 404),
+        (signed(TRACK_PATH.replace("/2.", "/two.")), 404),
+        (signed(PATH).replace("rec-1.mp3", "rec-1/tracks/2.mp3"), 403),
+    ],
+)
+async def test_a_track_is_served_by_the_rules_of_its_recording(target: str, status: int) -> None:
+    control = MemoryControl(account())
+    row = recording(state=RecordingState.COMPLETED, byte_count=len(CONTENT), sha256=SHA)
+    control.recordings[row.id] = row
+    control.tracks[row.id] = (
+        Track(
+            recording_id=row.id,
+            number=2,
+            call_id=None,
+            member_id=None,
+            offset_ms=0,
+            sample_count=1,
+            byte_count=5,
+            sha256="abc",
+            storage_key="k2",
+        ),
+    )
+    app = make_app(control, files={row.storage_key: CONTENT, "k2": b"TRACK"})
+
+    answer = await ask(app, "GET", target)
+
+    assert answer.status == status
+    if status == 200:
+        assert answer.body == b"TRACK"
+        assert answer.headers["etag"] == '"abc"'
+        assert "rec-1-2.mp3" in answer.headers["content-disposition"]

@@ -15,6 +15,7 @@ from tapeline.domain.recording import (
     RecordingOptions,
     TranscriptionRequest,
 )
+from tapeline.domain.sound import Keys
 from tapeline.domain.verb import (
     Action,
     AnswerDocument,
@@ -75,7 +76,7 @@ def record(**changes: Any) -> RecordCall:
             ),
             Dial(
                 targets=(
-                    DialTarget(uri="sip:b@h:5080", send_digits="1w2"),
+                    DialTarget(uri="sip:b@h:5080", keys=Keys(digits="1w2")),
                     DialTarget(uri="SIP:c@h"),
                 ),
                 caller="+1555",
@@ -226,9 +227,10 @@ def test_gather_is_one_dialects_word() -> None:
 
 
 def test_what_has_no_effect_is_listed() -> None:
-    document = parse('<Dial confirmKey="1"><User hue="red">a@h</User></Dial><Speak x="1">a</Speak>')
+    dial = '<Dial digitsMatch="1"><User hue="red">a@h</User></Dial>'
+    document = parse(f'{dial}<Speak x="1">a</Speak>')
 
-    assert document.ignored == ("User.hue", "Dial.confirmKey", "Speak.x")
+    assert document.ignored == ("User.hue", "Dial.digitsMatch", "Speak.x")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -19,6 +19,7 @@ from tapeline.domain.command import (
     ParticipantView,
     RecordingPage,
     RecordingView,
+    TrackView,
 )
 from tapeline.domain.conference import (
     Conference,
@@ -48,6 +49,7 @@ from tapeline.domain.recording import (
     RecordingState,
     Starter,
     TargetKind,
+    Track,
 )
 from tapeline.storage import Links
 
@@ -156,6 +158,7 @@ class MemoryControl:
         self.accounts = {each.id: each for each in accounts or (account(), account(OTHER_ID))}
         self.rooms: dict[tuple[AccountId, str], ConferenceView] = {}
         self.recordings: dict[RecordingId, Recording] = {}
+        self.tracks: dict[RecordingId, tuple[Track, ...]] = {}
         self.seen: list[Command[Any]] = []
         self.calls = MemoryCalls(self, new_call=call, new_recording=recording)
         self._answers: Mapping[type, Callable[[Any], Any]] = {
@@ -239,7 +242,11 @@ class MemoryControl:
 
     def view_of(self, found: Recording) -> RecordingView:
         path = f"/media/Account/{found.account_id}/Recording/{found.id}.{found.format.value}"
-        return RecordingView(recording=found, link=f"http://node{path}?signature=s")
+        tracks = tuple(
+            TrackView(track=each, link=f"http://node{path}/{each.number}")
+            for each in self.tracks.get(found.id, ())
+        )
+        return RecordingView(recording=found, link=f"http://node{path}?signature=s", tracks=tracks)
 
     def _page(self, command: commands.ListRecordings) -> RecordingPage:
         owned = [r for r in self.recordings.values() if r.account_id == command.account_id]

@@ -35,9 +35,11 @@ from tapeline.domain.recording import (
     RecordingOptions,
 )
 from tapeline.domain.signal import LegHandle, PlaybackHandle
+from tapeline.domain.sound import Fetched, Given, Keys, Sound, Spoken, Tone
 from tapeline.domain.verb import (
     Action,
     AnswerDocument,
+    Confirm,
     Dial,
     DialTarget,
     GetDigits,
@@ -54,7 +56,6 @@ from tapeline.domain.verb import (
 from tapeline.engine import MemoryEngine
 from tapeline.flow import CallPrograms, Commanded, Documents, Program, Walker
 from tapeline.flow.documents import Question, Reply
-from tapeline.flow.sounds import Tone
 from tapeline.recording import recording_event
 from tapeline.recording.facts import of_finished, terminal, with_facts
 from tapeline.state import SqlStore, Vault
@@ -130,7 +131,7 @@ def _verb(name: str, fields: dict[str, Any]) -> Verb:
         layout = Layout(options.pop("layout", Layout.MIX))
         fields["options"] = RecordingOptions(layout=layout, **options)
     if "targets" in fields:
-        fields["targets"] = tuple(DialTarget(**target) for target in fields["targets"])
+        fields["targets"] = tuple(_target(**target) for target in fields["targets"])
     if "prompts" in fields:
         fields["prompts"] = tuple(_verb(*prompt) for prompt in fields["prompts"])
     if fields.get("invalid_prompt"):
@@ -140,10 +141,16 @@ def _verb(name: str, fields: dict[str, Any]) -> Verb:
     if "record" in fields:
         options = RecordingOptions(format=RecordingFormat(fields["record"]))
         fields["record"] = RecordOnJoin(options=options)
+    if "confirm" in fields:
+        fields["confirm"] = Confirm(**fields["confirm"])
     if "action" in fields:
         fields["action"] = Action(**fields["action"])
     verb: Verb = VERBS[name](**fields)
     return verb
+
+
+def _target(*, keys: dict[str, Any] | None = None, **fields: Any) -> DialTarget:
+    return DialTarget(**fields, keys=None if keys is None else Keys(**keys))
 
 
 class ScriptedAsker:
@@ -192,31 +199,34 @@ class ScriptedAsker:
 
 
 class MemorySounds:
-    """`flow.SoundSource` of files that nobody ever reads."""
+    """`domain.port.SoundSource` of files that nobody ever reads."""
 
     def __init__(self) -> None:
         self.missing: set[str] = set()
         self.open: list[str] = []
         """What is there now."""
         self.made: list[str] = []
+        self.hold: asyncio.Event | None = None
+        """While set and unset, nothing is made."""
 
     @contextlib.asynccontextmanager
-    async def fetched(self, url: str) -> AsyncIterator[Path]:
-        if url in self.missing:
-            raise DestinationFault(url, "answered 404 instead of 200")
-        with self._there(url) as path:
-            yield path
-
-    @contextlib.asynccontextmanager
-    async def spoken(self, text: str, *, voice: str, language: str) -> AsyncIterator[Path]:
-        if text in self.missing:
-            raise SynthesiserFailed("no voice")
-        with self._there(f"{language}/{voice}/{text}") as path:
-            yield path
-
-    @contextlib.asynccontextmanager
-    async def tone(self, tone: Tone) -> AsyncIterator[Path]:
-        with self._there(f"tone {tone.hertz}") as path:
+    async def file(self, sound: Sound) -> AsyncIterator[Path]:
+        if self.hold is not None:
+            await self.hold.wait()
+        match sound:
+            case Fetched(url):
+                if url in self.missing:
+                    raise DestinationFault(url, "answered 404 instead of 200")
+                name = url
+            case Spoken(text=text, voice=voice, language=language):
+                if text in self.missing:
+                    raise SynthesiserFailed("no voice")
+                name = f"{language}/{voice}/{text}"
+            case Given(content):
+                name = f"given {len(content)}"
+            case Tone(hertz=hertz):
+                name = f"tone {hertz}"
+        with self._there(name) as path:
             yield path
 
     @contextlib.contextmanager
@@ -441,6 +451,7 @@ async def world(
         finaliser=finaliser,
         files=files,
         link_of=link_of,
+        track_link_of=lambda recording, track: f"{link_of(recording)}/{track.number}",
         sign_link=lambda url, account, now_ms: f"{url}?for={account.id}&at={now_ms}",
         dialects={
             DIALECT: DialectRules(parse_answer=parse_document, settings={"tone": ("low", "high")}),
@@ -449,6 +460,7 @@ async def world(
         spool=folder / "spool",
         bugs=bugs,
         accounts=AccountCache(store),
+        sounds=sounds,
     )
     control = Control(parts)
     documents = Documents(asker, pause=pauses)
@@ -456,13 +468,17 @@ async def world(
     def program_of(live_call: LiveCall, first: Question | None) -> Program:
         if parts.dialects[live_call.call.dialect].parse_answer is None:
             return Commanded(parts, live_call)
-        return Walker(control, documents, sounds, live_call, first=first, pause=pauses)
+        return Walker(control, documents, live_call, first=first, pause=pauses)
 
     programs = CallPrograms(parts, program_of)
     parts.programs.wire(programs)
     dispatcher = Dispatcher(parts)
     engine.subscribe(dispatcher.receive)
-    tasks = [asyncio.ensure_future(dispatcher.run()), asyncio.ensure_future(programs.run())]
+    tasks = [
+        asyncio.ensure_future(dispatcher.run()),
+        asyncio.ensure_future(programs.run()),
+        asyncio.ensure_future(parts.tasks.run()),
+    ]
     await asyncio.sleep(0)
     created = await control.execute(CreateAccount(name="Test")) if with_account else NOBODY
     built = World(
@@ -488,7 +504,8 @@ async def world(
         yield built
     finally:
         programs.close()
-        await tasks[1]
+        parts.tasks.close()
+        await asyncio.gather(*tasks[1:])
         tasks[0].cancel()
         await asyncio.wait(tasks)
         await store.close()

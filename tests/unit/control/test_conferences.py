@@ -53,6 +53,7 @@ async def test_events_of_a_conference_come_in_the_order_of_its_life(node: World)
 
     names = [e.name for e in node.events if isinstance(e, event.ConferenceEvent)]
     assert names == [
+        "conference_created",
         "conference_started",
         *["participant_joined"] * 3,
         *["participant_left"] * 3,
@@ -168,15 +169,13 @@ async def test_who_comes_before_the_start_waits_in_silence(node: World) -> None:
 
     guest = node.engine.arrive(called="guest")
     await node.happened(event.ParticipantJoined)
-    before = node.engine.legs[guest]
-    was = (before.muted, before.deaf, len(node.seen(event.ConferenceStarted)))
+    was = (node.engine.legs[guest].settings.on_hold, len(node.seen(event.ConferenceStarted)))
     node.engine.arrive(called="host")
     await node.happened(event.ConferenceStarted)
     await node.settled()
 
-    assert was == (True, True, 0)
-    after = node.engine.legs[guest]
-    assert (after.muted, after.deaf) == (False, False)
+    assert was == (True, 0)
+    assert not node.engine.legs[guest].settings.on_hold
 
 
 async def test_a_full_conference_lets_the_document_go_on(node: World) -> None:
@@ -254,3 +253,13 @@ async def test_a_participant_s_row_says_when_it_left(node: World) -> None:
 
     assert left.participant.state is ParticipantState.LEFT
     assert left.participant.left_at_ms is not None
+
+
+async def test_a_call_that_rings_is_answered_into_its_room(node: World) -> None:
+    await node.room_application()
+
+    await node.join("MyConf")
+
+    joined = [it for it in node.engine.commands if it.name == "join"]
+    assert [it.arguments["answers"] for it in joined] == [True]
+    assert not [it for it in node.engine.commands if it.name == "answer"]

@@ -61,6 +61,19 @@ async def test_a_pause_and_its_end_reach_the_core_and_the_row(
     assert node.engine.names().count("resume_recording") == 1
 
 
+async def test_a_pause_that_ends_by_itself_ends_in_the_row_too(
+    node: World, live_call: LiveCall, view: RecordingView
+) -> None:
+    (recorder,) = node.engine.recorders
+    await node.control.execute(pause(node, live_call))
+
+    node.engine.end_pause(recorder)
+    await node.settled()
+
+    row = await node.recording(view.recording.id)
+    assert (row.state, live_call.withholds_digits) == (RecordingState.RECORDING, False)
+
+
 async def test_a_conference_s_pause_withholds_what_its_participants_key(node: World) -> None:
     await node.room_application()
     leg = await node.join("MyConf")

@@ -17,6 +17,7 @@ from tapeline.domain.command import (
     ListRecordings,
     RecordingFilter,
     RecordingView,
+    StartCallRecording,
     StartConferenceRecording,
     StopConferenceRecording,
 )
@@ -26,6 +27,7 @@ from tapeline.domain.error import (
     DiskFull,
     Draining,
     EngineFailed,
+    Invalid,
     NotRecording,
     RecordingNotFound,
     StoreFailed,
@@ -34,6 +36,8 @@ from tapeline.domain.error import (
 )
 from tapeline.domain.id import AccountId, RecordingId
 from tapeline.domain.recording import (
+    Health,
+    HealthNote,
     Layout,
     RecordingEnd,
     RecordingFormat,
@@ -41,7 +45,7 @@ from tapeline.domain.recording import (
     RecordingState,
     Starter,
 )
-from tapeline.domain.signal import ChannelLayout
+from tapeline.domain.signal import ChannelLayout, PauseAs
 from tapeline.engine import MemoryEngine
 
 
@@ -472,3 +476,51 @@ async def test_one_of_a_room_s_recordings_is_stopped_by_its_id(room: World) -> N
     with pytest.raises(RecordingNotFound):
         await room.control.execute(stop(room, recording_id=RecordingId("nobody's")))
     assert await room.control.execute(stop(room)) == (first.recording.id,)
+
+
+async def test_an_accounts_habits_are_what_the_start_left_open(node: World) -> None:
+    await node.room_application()
+    await set_account(
+        node,
+        pause_as="silence",
+        pause_limit_s=90,
+        beep_every_s=15,
+        beep_level_db=-20.0,
+        beep_in_file=False,
+        tracks=True,
+    )
+    leg = await node.join("MyConf")
+    await node.control.execute(start(node))
+    (spec,) = node.engine.recorders.values()
+    call = node.parts.live.calls[leg].call
+    own = await node.control.execute(
+        StartCallRecording(
+            account_id=node.account.id,
+            call_id=call.id,
+            starter=Starter(dialect="plain", request_id="r"),
+            options=RecordingOptions(pause_as=PauseAs.SKIP, tracks=True),
+        )
+    )
+    of_call = node.engine.recorders[max(node.engine.recorders)]
+
+    assert (spec.pause_as, spec.pause_limit_ms, spec.tracks) == (PauseAs.SILENCE, 90_000, True)
+    assert (spec.beep_every_ms, spec.beep_level_db, spec.beep_in_file) == (15_000, -20.0, False)
+    assert (of_call.pause_as, of_call.tracks) == (PauseAs.SKIP, False)
+    assert own.recording.options.tracks is False
+    for wrong in ({"pause_as": "hum"}, {"beep_level_db": 1.0}, {"pause_limit_s": -1}):
+        with pytest.raises(Invalid):
+            await set_account(node, **wrong)
+
+
+async def test_r23_r24_what_is_odd_makes_a_recording_degraded(node: World) -> None:
+    await node.room_application()
+    await node.join("MyConf")
+    view = await node.control.execute(start(node))
+    (recorder,) = node.engine.recorders
+
+    node.engine.finish(recorder, reason="a reason of tomorrow", notes=[("one_way_audio", 12_000)])
+    await node.happened(event.RecordingFinished)
+
+    row = await node.recording(view.recording.id)
+    assert (row.state, row.end_reason) == (RecordingState.COMPLETED, None)
+    assert row.health == (HealthNote(flag=Health.DEGRADED, reason="one_way_audio", odd_ms=12_000),)

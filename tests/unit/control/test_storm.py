@@ -193,7 +193,7 @@ async def test_nothing_is_left_behind_whatever_happens_at_once(node: World, seed
     assert sorted(e.participant.member_id for e in joined) == sorted(
         e.participant.member_id for e in left
     )
-    assert len(node.seen(event.ConferenceStarted)) == len(node.seen(event.ConferenceEnded))
+    assert len(node.seen(event.ConferenceCreated)) == len(node.seen(event.ConferenceEnded))
     answered = [e.call.id for e in node.seen(event.CallAnswered)]
     assert len(answered) == len(set(answered))
     assert len(node.seen(event.CallEnded)) == len(rows)

@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from tapeline import _core
 from tapeline.engine.native import Levels
@@ -59,6 +60,9 @@ class ScriptedCore:
     def hang_up(self, leg: int) -> int:
         return self._ask("hang_up", leg)
 
+    def send_digits(self, leg: int, digits: str, *, tone_ms: int, gap_ms: int) -> int:
+        return self._ask("send_digits", leg, digits, tone_ms, gap_ms)
+
     def create_room(self, rate_hz: int) -> tuple[int, int]:
         number = self._ask("create_room", rate_hz)
         return number, number + 1000
@@ -66,14 +70,34 @@ class ScriptedCore:
     def close_room(self, room: int) -> int:
         return self._ask("close_room", room)
 
-    def join(self, leg: int, room: int, muted: bool, deaf: bool) -> int:  # noqa: FBT001
-        return self._ask("join", leg, room, muted, deaf)
+    def join(
+        self,
+        leg: int,
+        room: int,
+        *,
+        muted: bool,
+        deaf: bool,
+        on_hold: bool,
+        gain_db: float,
+        heard_by: Literal["everyone"] | Sequence[int],
+        answers: bool,
+    ) -> int:
+        return self._ask("join", leg, room, muted, deaf, on_hold, gain_db, heard_by, answers)
 
     def leave(self, leg: int) -> int:
         return self._ask("leave", leg)
 
-    def set_participant(self, leg: int, muted: bool | None, deaf: bool | None) -> int:  # noqa: FBT001
-        return self._ask("set_participant", leg, muted, deaf)
+    def set_participant(
+        self,
+        leg: int,
+        *,
+        muted: bool | None,
+        deaf: bool | None,
+        on_hold: bool | None,
+        gain_db: float | None,
+        heard_by: Literal["everyone"] | Sequence[int] | None,
+    ) -> int:
+        return self._ask("set_participant", leg, muted, deaf, on_hold, gain_db, heard_by)
 
     def start_recording(
         self,
@@ -88,13 +112,20 @@ class ScriptedCore:
         limit_ms: int,
         silence_limit_ms: int,
         silence_waits_for_speech: bool,
+        pause_as: str,
+        pause_limit_ms: int,
         beep: bool,
+        beep_every_ms: int,
+        beep_level_db: float,
+        beep_in_file: bool,
         trim_silence: bool,
+        tracks: bool,
         label: str,
     ) -> tuple[int, int]:
-        who = (room, leg, layout, left_leg)
-        ends = (limit_ms, silence_limit_ms, silence_waits_for_speech, trim_silence)
-        what = (folder, format, *who, rate_hz, *ends, beep, label)
+        where = (folder, format, room, leg, layout, left_leg, rate_hz)
+        ends = (limit_ms, silence_limit_ms, silence_waits_for_speech)
+        beeps = (beep, beep_every_ms, beep_level_db, beep_in_file)
+        what = (*where, *ends, pause_as, pause_limit_ms, *beeps, trim_silence, tracks, label)
         number = self._ask("start_recording", *what)
         return number, number + 1000
 
@@ -107,12 +138,26 @@ class ScriptedCore:
     def resume_recording(self, recorder: int) -> int:
         return self._ask("resume_recording", recorder)
 
-    def play(self, *, path: str, leg: int | None, room: int | None, loops: int) -> tuple[int, int]:
-        number = self._ask("play", path, leg, room, loops)
+    def play(
+        self,
+        *,
+        path: str | None,
+        tones: Sequence[tuple[int, int, int, int, float]],
+        leg: int | None,
+        room: int | None,
+        loops: int,
+        instead: bool,
+        level_db: float,
+    ) -> tuple[int, int]:
+        target = leg if room is None else room
+        number = self._ask("play", path, list(tones), target, loops, instead, level_db)
         return number, number + 1000
 
     def stop_play(self, playback: int) -> int:
         return self._ask("stop_play", playback)
+
+    def stop_plays(self, *, leg: int | None, room: int | None) -> int:
+        return self._ask("stop_plays", leg, room)
 
     def set_access(
         self,
@@ -138,6 +183,10 @@ class ScriptedCore:
             "packets_lost": 1,
             "packets_late": 0,
             "frames_concealed": 1,
+            "remote_lost": 2,
+            "jitter_ms": 3,
+            "round_trip_ms": 4.5,
+            "mos": None,
             "buffer_delay_ms": 40,
             "level_rx_db": -20.5,
             "level_tx_db": -90.0,

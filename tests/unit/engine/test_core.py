@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import get_type_hints
 
 import pytest
 from tests.unit.engine.scripted import ScriptedCore
@@ -13,12 +14,14 @@ from tapeline.domain.signal import (
     Digit,
     LegHandle,
     PlaybackHandle,
+    PlayedTone,
     PlaySpec,
     RecorderHandle,
     RecorderSpec,
     RecordingFinished,
     RoomHandle,
     Signal,
+    TrackFile,
 )
 from tapeline.engine import Access
 from tapeline.engine.core import CoreEngine
@@ -67,18 +70,48 @@ COMMANDS: list[tuple[Callable[[CoreEngine], Awaitable[object]], str, tuple[objec
     (lambda e: e.answer(LEG), "answer", (7,)),
     (lambda e: e.reject(LEG, status=486, reason="Busy Here"), "reject", (7, 486, "Busy Here")),
     (lambda e: e.hang_up(LEG), "hang_up", (7,)),
+    (lambda e: e.send_digits(LEG, "1w#"), "send_digits", (7, "1w#", 100, 80)),
     (lambda e: e.create_room(rate_hz=8000), "create_room", (8000,)),
     (lambda e: e.close_room(ROOM), "close_room", (8,)),
-    (lambda e: e.join(LEG, ROOM, muted=True), "join", (7, 8, True, False)),
+    (
+        lambda e: e.join(LEG, ROOM, muted=True, gain_db=-3),
+        "join",
+        (7, 8, True, False, False, -3, "everyone", False),
+    ),
     (lambda e: e.leave(LEG), "leave", (7,)),
-    (lambda e: e.set_participant(LEG, deaf=True), "set_participant", (7, None, True)),
+    (
+        lambda e: e.set_participant(LEG, deaf=True, heard_by=[LEG]),
+        "set_participant",
+        (7, None, True, None, None, [7]),
+    ),
     (
         lambda e: e.start_recording(SPEC),
         "start_recording",
-        ("/spool/a", "wav", 8, None, "mix", None, 8000, 0, 0, False, False, False, "{}"),
+        (
+            *("/spool/a", "wav", 8, None, "mix", None, 0, 0, 0, False),
+            *("skip", 0, False, 0, -15.0, True, False, False, "{}"),
+        ),
     ),
     (lambda e: e.stop_recording(RECORDER), "stop_recording", (9,)),
-    (lambda e: e.play(PlaySpec(path="/s/a.mp3", leg=LEG)), "play", ("/s/a.mp3", 7, None, 1)),
+    (
+        lambda e: e.play(PlaySpec(path="/s/a.mp3", leg=LEG)),
+        "play",
+        ("/s/a.mp3", [], 7, 1, False, 0.0),
+    ),
+    (
+        lambda e: e.play(
+            PlaySpec(
+                tones=(PlayedTone(first_hz=425, on_ms=500, off_ms=500),),
+                room=ROOM,
+                loops=0,
+                instead=True,
+                level_db=-6,
+            )
+        ),
+        "play",
+        (None, [(425, 0, 500, 500, -20.0)], 8, 0, True, -6),
+    ),
+    (lambda e: e.stop_plays(leg=LEG), "stop_plays", (7, None)),
     (lambda e: e.stop_play(PlaybackHandle(6)), "stop_play", (6,)),
     (lambda e: e.pause_recording(RECORDER), "pause_recording", (9,)),
     (lambda e: e.resume_recording(RECORDER), "resume_recording", (9,)),
@@ -166,7 +199,12 @@ async def test_signals_come_typed_and_in_order(engine: CoreEngine, core: Scripte
 
 
 def test_every_signal_of_the_domain_has_a_name() -> None:
-    assert set(SIGNALS.values()) == set(Signal.__args__)
+    # What carries files of its own is made by a function that says so.
+    made = {
+        make if isinstance(make, type) else get_type_hints(make)["return"]
+        for make in SIGNALS.values()
+    }
+    assert made == set(Signal.__args__)
 
 
 async def test_a_bad_event_or_subscriber_is_counted_and_harms_nobody_else(
@@ -233,8 +271,19 @@ async def test_stopping_delivers_the_last_signals_and_fails_what_is_open(
         "sha256": "ab",
         "started_unix_us": 1,
         "missing_ms": [("overflow", 20)],
+        "notes": [("clipping", 40)],
+        "tracks": [],
     }
-    core.said_at_stop = [("recording_finished", finished)]
+    track = {
+        "number": 1,
+        "leg": 7,
+        "offset_ms": 20,
+        "sample_count": 7840,
+        "byte_count": 15_760,
+        "sha256": "cd",
+        "missing_ms": [],
+    }
+    core.said_at_stop = [("recording_finished", {**finished, "tracks": [track]})]
     engine = CoreEngine(core, bugs=bugs)
     engine.start()
     signals: list[Signal] = []
@@ -244,7 +293,8 @@ async def test_stopping_delivers_the_last_signals_and_fails_what_is_open(
 
     await asyncio.gather(engine.stop(), engine.stop())
 
-    assert signals == [RecordingFinished(**finished)]  # type: ignore[arg-type]
+    tracks = [TrackFile(**track)]  # type: ignore[arg-type]
+    assert signals == [RecordingFinished(**{**finished, "tracks": tracks})]  # type: ignore[arg-type]
     with pytest.raises(EngineFailed, match="stopped"):
         await waiting
     with pytest.raises(EngineFailed, match="stopped"):
@@ -278,4 +328,5 @@ def test_levels_are_typed(core: ScriptedCore, bugs: QuietBugs) -> None:
 
     assert levels is not None
     assert levels.level_rx_db == -20.5
+    assert (levels.round_trip_ms, levels.mos) == (4.5, None)
     assert engine.levels(LegHandle(2)) is None

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from tapeline.domain.error import DiskFull, EngineFailed
+from tapeline.domain.error import DiskFull, EngineFailed, Invalid
 from tapeline.domain.port import Engine
 from tapeline.domain.signal import (
     CallAnswered,
@@ -22,6 +22,7 @@ from tapeline.domain.signal import (
     Signal,
 )
 from tapeline.engine import MemoryEngine
+from tapeline.engine.memory import Settings
 
 
 def listening(engine: MemoryEngine) -> list[Signal]:
@@ -66,6 +67,22 @@ async def test_the_last_one_to_leave_empties_the_room() -> None:
     assert kinds(signals) == [CallEnded, ParticipantLeft, CallEnded, ParticipantLeft, RoomEmpty]
     assert [s.by for s in signals if isinstance(s, CallEnded)] == ["remote_bye", "command"]
     assert engine.stats()["legs"] == 0
+
+
+async def test_what_is_set_of_a_participant_lasts_until_it_leaves() -> None:
+    engine = MemoryEngine()
+    room = await engine.create_room(rate_hz=8000)
+    leg = engine.arrive(called="1")
+    await engine.answer(leg)
+    await engine.join(leg, room, muted=True, heard_by=[])
+    await engine.set_participant(leg, muted=False, gain_db=-6)
+    assert engine.legs[leg].settings == Settings(gain_db=-6, heard_by=[])
+
+    for refused in ({"gain_db": 21}, {"heard_by": [leg] * 9}):
+        with pytest.raises(Invalid):
+            await engine.set_participant(leg, **refused)
+    await engine.leave(leg)
+    assert engine.legs[leg].settings == Settings()
 
 
 async def test_a_closed_room_finishes_its_recorder() -> None:

@@ -13,7 +13,7 @@ from tapeline.flow.walk import Walk
 
 async def walk_in(node: World) -> Walk:
     live_call = await node.answered_call()
-    return Walk(node.control, Documents(node.asker), node.sounds, live_call)
+    return Walk(node.control, Documents(node.asker), live_call)
 
 
 async def fails(error: Exception) -> None:

@@ -139,7 +139,10 @@ async def test_when_nothing_could_be_written_it_has_failed(place: Place) -> None
 
     done = await place.finaliser().finalise(REC, finished(0, reason="writer_failed", sha256=""))
 
-    assert (done.state, done.reason) == (RecordingState.FAILED, "the file could not be written")
+    assert (done.state, done.reason) == (
+        RecordingState.FAILED,
+        "no audio was on the disk (writer_failed)",
+    )
 
 
 async def test_an_end_that_is_reported_twice_is_told_once(place: Place) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.contract import stores
 
-from tapeline.domain.account import AccountSettings
+from tapeline.domain.account import AccountSettings, RecordingHabits
 from tapeline.domain.delivery import CallbackMessage, Failure, RetryPolicy
 from tapeline.domain.event import ParticipantJoined, TranscriptFinished
 from tapeline.domain.id import EpochMs, EventId
@@ -26,6 +26,7 @@ settings = st.builds(
     webhook_url=st.none() | text,
     webhook_failover_url=st.none() | text,
     max_recordings_per_target=st.integers(),
+    recording=st.builds(RecordingHabits, pause_limit_s=st.integers(), tracks=st.booleans()),
     dialect=st.dictionaries(text, words, max_size=2),
 )
 starters = st.builds(Starter, callback_url=st.none() | text, callback_method=text, extras=words)
@@ -47,7 +48,9 @@ messages = st.builds(
     order_key=st.none() | text,
     extras=words,
 )
-notes = st.lists(st.builds(HealthNote, missing_ms=st.integers()), max_size=3).map(tuple)
+notes = st.lists(
+    st.builds(HealthNote, missing_ms=st.integers(), odd_ms=st.integers()), max_size=3
+).map(tuple)
 
 
 def there_and_back(encode: Callable[[Any], Any], decode: Callable[[Any], Any], value: Any) -> Any:

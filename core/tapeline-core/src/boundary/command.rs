@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::boundary::dial::Dial;
 use crate::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
-use crate::record::spec::RecordingSpec;
+use crate::media::room::participant::{Changes, Settings};
+use crate::record::spec::{RecordingSpec, Target};
 
 /// Chosen by the caller, unique while the command is open.
 pub type CommandId = u64;
@@ -16,6 +17,9 @@ pub enum SipCommand {
     Ring { leg: LegHandle },
     /// 200 OK with our SDP; the leg's audio starts. Done when the 200 has left.
     Answer { leg: LegHandle },
+    /// As `Answer`, and the leg is in the room before the first packet that the 200 may bring is
+    /// read. Done when it is there.
+    AnswerInto { leg: LegHandle, room: RoomHandle, settings: Settings },
     /// A final response of 300 to 699; the leg is gone afterwards.
     Reject { leg: LegHandle, status: u16, reason: String },
     /// INVITE with our offer. Done when it is on its way; a host that cannot be found ends the leg
@@ -89,27 +93,26 @@ fn canonical(address: IpAddr) -> IpAddr {
 pub enum RoomCommand {
     CreateRoom {
         room: RoomHandle,
+        /// The least that it has; its members may raise it.
         rate_hz: u32,
     },
     /// Everyone in it goes back to the private room; its recorders finish (`room closed`).
     CloseRoom {
         room: RoomHandle,
     },
-    /// Moves the leg from wherever it is.
+    /// Moves the leg from wherever it is. The settings hold from its first tick in the room on.
     Join {
         leg: LegHandle,
         room: RoomHandle,
-        muted: bool,
-        deaf: bool,
+        settings: Settings,
     },
-    /// Back to the leg's private room.
+    /// Back to the leg's private room; its settings are forgotten.
     Leave {
         leg: LegHandle,
     },
     SetParticipant {
         leg: LegHandle,
-        muted: Option<bool>,
-        deaf: Option<bool>,
+        changes: Changes,
     },
     StopRecording {
         recorder: RecorderHandle,
@@ -124,6 +127,10 @@ pub enum RoomCommand {
     /// Whether it plays or waits.
     StopPlay {
         playback: PlaybackHandle,
+    },
+    /// Everything that plays or waits at one target; done also when nothing does.
+    StopPlays {
+        target: Target,
     },
 }
 

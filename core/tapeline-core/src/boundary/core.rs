@@ -12,8 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::boundary::command::{Access, CommandId, RoomCommand, SipCommand, StartRecording};
-use crate::boundary::counters::{Counters, LegStats};
+use crate::boundary::counters::{Counters, LegStats, RoomRates};
 use crate::boundary::dial::Dial;
+use crate::boundary::digits::DigitString;
 use crate::boundary::event::Event;
 use crate::boundary::handle::{
     LegHandle, PlaybackHandle, RecorderHandle, RoomHandle, SlotAllocator,
@@ -21,13 +22,15 @@ use crate::boundary::handle::{
 use crate::boundary::ledger::{Gone, Ledger, Pending};
 use crate::boundary::sink::{EventQueue, EventSink, event_path};
 use crate::boundary::warnings;
+use crate::media::codec::Rate;
 use crate::media::command::{MediaCommand, MediaHandle};
 use crate::media::ports::PortPool;
 use crate::media::{self, MediaConfig, MediaThread};
 use crate::play::{self, PlayRequest, PlaySpec, PlayThread};
 use crate::record::spec::{RecordingSpec, Target};
 use crate::record::{self, RecordConfig, RecordThreads};
-use crate::sip::{self, Limits, SipConfig, SipHandle};
+use crate::sdp::Preference;
+use crate::sip::{self, Limits, SipConfig, SipHandle, SrtpPolicy, SrtpRule};
 
 /// From here on ids are of the core's own commands; their answers do not leave.
 const OWN_COMMANDS: CommandId = 1 << 63;
@@ -44,7 +47,10 @@ pub struct CoreConfig {
     /// Our address in Contact and SDP; `None`: the one that faces each peer.
     pub advertised: Option<IpAddr>,
     pub rtp_ports: RangeInclusive<u16>,
+    /// The codecs to agree on.
+    pub codecs: Preference,
     pub access: Access,
+    pub srtp: SrtpRule,
     pub user_agent: String,
     /// Recordings lie beneath this folder.
     pub spool: PathBuf,
@@ -96,6 +102,7 @@ pub struct Core {
     events: EventSink,
     queue: EventQueue,
     counters: Arc<Counters>,
+    room_rates: Arc<RoomRates>,
     legs: Arc<SlotAllocator>,
     rooms: SlotAllocator,
     recorders: SlotAllocator,
@@ -132,6 +139,7 @@ impl Core {
         Ok(Self {
             sip,
             media,
+            room_rates: media_thread.rates.clone(),
             media_thread: Mutex::new(Some(media_thread)),
             recorder: Mutex::new(Some(recorder)),
             player: Mutex::new(Some(player)),
@@ -226,12 +234,29 @@ impl Core {
         }
     }
 
+    /// Presses keys on a leg; done when the last is released. Milliseconds as
+    /// [`Keying::push`](crate::media::leg::keying::Keying::push) takes them.
+    pub fn send_digits(
+        &self,
+        leg: LegHandle,
+        digits: DigitString,
+        (tone_ms, gap_ms): (u16, u16),
+    ) -> Result<CommandId, Refused> {
+        let command = self.next_id()?;
+        let keys = MediaCommand::SendDigits { command, leg, digits, tone_ms, gap_ms };
+        self.media.send(keys).map_err(|_| Refused::Busy("media"))?;
+        Ok(command)
+    }
+
     /// Opens the files, then taps the target; done when armed: every packet that arrives afterwards is
     /// in the file.
     pub fn start_recording(
         &self,
-        spec: RecordingSpec,
+        mut spec: RecordingSpec,
     ) -> Result<(CommandId, RecorderHandle), Refused> {
+        if spec.rate_hz == 0 {
+            spec.rate_hz = self.rate_of(spec.target);
+        }
         match spec.target {
             Target::Room(room) if !lock(&self.ledger).has_room(room) => {
                 return Err(Refused::Gone("room"));
@@ -262,16 +287,28 @@ impl Core {
         }
     }
 
+    /// What its audio has at this moment.
+    fn rate_of(&self, target: Target) -> u32 {
+        let rate_hz = match target {
+            Target::Room(room) => self.room_rates.get(room.0.slot),
+            Target::Leg(leg) => {
+                self.sip.leg_stats(leg).map_or(0, |stats| stats.rate_hz.load(Ordering::Relaxed))
+            }
+        };
+        if rate_hz == 0 { Rate::Narrow.hz() } else { rate_hz }
+    }
+
     /// Opens a file to be heard; done when it is queued at its target, one event when it is over.
     pub fn play(&self, spec: PlaySpec) -> Result<(CommandId, PlaybackHandle), Refused> {
         let id = self.next_id()?;
+        let rate = Rate::of(self.rate_of(spec.target)).unwrap_or(Rate::Narrow);
         let playback: PlaybackHandle =
             self.playbacks.allocate().ok_or(Refused::Full("playbacks"))?;
         lock(&self.ledger).expect(id, Pending::Play(playback));
         let asked = match lock(&self.player).as_ref() {
             None => Err(Refused::Stopped),
             Some(player) => player
-                .play(PlayRequest { command: id, playback, spec })
+                .play(PlayRequest { command: id, playback, spec, rate })
                 .map_err(|_| Refused::Busy("player")),
         };
         match asked {
@@ -382,10 +419,16 @@ fn within(deadline: Instant, work: impl FnOnce() + Send + 'static) -> bool {
 }
 
 fn sip_config(config: &CoreConfig) -> io::Result<SipConfig> {
+    if config.srtp.policy == SrtpPolicy::Require && !config.srtp.sdes_over_plain_sip {
+        let text = "SRTP is required, but SIP over UDP may carry no keys: no call would be taken; \
+                    allow SDES over plain SIP, or do not require SRTP";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
     Ok(SipConfig {
         udp: config.sip_udp.clone(),
         advertised: config.advertised,
         ports: PortPool::new(rtp_bind_address(&config.sip_udp), config.rtp_ports.clone())?,
+        codecs: config.codecs.clone(),
         user_agent: config.user_agent.clone(),
         limits: Limits {
             dialogs: config.max_legs as usize,
@@ -394,6 +437,7 @@ fn sip_config(config: &CoreConfig) -> io::Result<SipConfig> {
             ..Limits::default()
         },
         access: config.access.clone(),
+        srtp: config.srtp,
     })
 }
 

@@ -46,6 +46,10 @@ counters! {
     /// Not RTP, wrong payload type, from a stranger.
     rtp_ignored,
     rtp_lost,
+    /// SRTP of a wrong key, or forged.
+    srtp_forged,
+    /// SRTP that had been heard before, or too old to tell.
+    srtp_replayed,
     rtp_late,
     frames_concealed,
     peer_unreachable,
@@ -77,8 +81,38 @@ pub struct LegStats {
     pub frames_concealed: AtomicU64,
     /// Present delay of the jitter buffer, milliseconds.
     pub buffer_delay_ms: AtomicU32,
+    /// Rate of its codec; 0 before its audio began.
+    pub rate_hz: AtomicU32,
+    /// Interarrival jitter of the peer's stream (RFC 3550 §6.4.1), milliseconds.
+    pub jitter_ms: AtomicU32,
+    /// Microseconds there and back, from the peer's last report; 0: none has come.
+    pub round_trip_us: AtomicU32,
+    /// Packets of ours that the peer missed, by its last report.
+    pub remote_lost: AtomicU64,
+    /// Estimated MOS of what we hear, hundredths, over the last five seconds; 0: not yet.
+    pub mos_x100: AtomicU32,
     /// RMS of the last 100 ms into the room, hundredths of dBov (0 is full scale, about -9000 silence).
     pub level_rx_cdb: AtomicI64,
     /// RMS of the last 100 ms out of the room.
     pub level_tx_cdb: AtomicI64,
+}
+
+/// Present rate of each room in Hz, by its slot; 0: there is none. Written by the tick.
+#[derive(Debug)]
+pub struct RoomRates(Vec<AtomicU32>);
+
+impl RoomRates {
+    pub fn new(rooms: u32) -> Self {
+        Self((0..rooms).map(|_| AtomicU32::new(0)).collect())
+    }
+
+    pub fn set(&self, slot: u32, rate_hz: u32) {
+        if let Some(rate) = self.0.get(slot as usize) {
+            rate.store(rate_hz, Ordering::Relaxed);
+        }
+    }
+
+    pub fn get(&self, slot: u32) -> u32 {
+        self.0.get(slot as usize).map_or(0, |rate| rate.load(Ordering::Relaxed))
+    }
 }

@@ -122,6 +122,26 @@ pub struct RecordingFinished {
     pub started_unix_us: i64,
     /// Milliseconds of audio that are missing and stand as silence, by reason (`overflow`, `skipped ticks`, …).
     pub missing_ms: Vec<(String, u64)>,
+    /// What is odd about audio that is there, and for how many milliseconds: `one_way_audio`,
+    /// `silent_channel`, `clipping`, `encoder_fault` (encoded after the end, from raw samples).
+    pub notes: Vec<(String, u64)>,
+    /// The participants' own files, in the order in which they began.
+    pub tracks: Vec<TrackFile>,
+}
+
+/// One stay of a participant, in `tracks/NNN` of its recording's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackFile {
+    /// The `NNN`, from 1.
+    pub number: u32,
+    pub leg: u64,
+    /// Where its first sample stands in the main file.
+    pub offset_ms: u64,
+    pub sample_count: u64,
+    pub byte_count: u64,
+    /// As in [`RecordingFinished`].
+    pub sha256: String,
+    pub missing_ms: Vec<(String, u64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -187,6 +207,10 @@ pub enum Event {
         recorder: RecorderHandle,
         unix_us: i64,
     },
+    /// Its pause was as long as a pause may be.
+    RecordingResumed {
+        recorder: RecorderHandle,
+    },
     /// Once a second while it runs; what has been made durable.
     RecordingProgress {
         recorder: RecorderHandle,
@@ -209,6 +233,9 @@ pub enum MediaTrouble {
     /// No packet for 10 s; cleared by the next one.
     NoPackets,
     PacketsAgain,
+    /// Packets for 10 s without a sound in them; cleared by the next sound.
+    Silent,
+    SoundAgain,
 }
 
 impl MediaTrouble {
@@ -216,6 +243,8 @@ impl MediaTrouble {
         match self {
             Self::NoPackets => "no_packets",
             Self::PacketsAgain => "packets_again",
+            Self::Silent => "silent",
+            Self::SoundAgain => "sound_again",
         }
     }
 }

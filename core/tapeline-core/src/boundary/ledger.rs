@@ -123,6 +123,8 @@ mod tests {
             sha256: String::new(),
             started_unix_us: 0,
             missing_ms: Vec::new(),
+            notes: Vec::new(),
+            tracks: Vec::new(),
         }))
     }
 

@@ -4,6 +4,7 @@ pub mod command;
 pub mod core;
 pub mod counters;
 pub mod dial;
+pub mod digits;
 pub mod event;
 pub mod handle;
 mod ledger;

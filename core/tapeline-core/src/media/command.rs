@@ -5,15 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::boundary::command::{CommandId, RoomCommand};
 use crate::boundary::counters::LegStats;
+use crate::boundary::digits::DigitString;
 use crate::boundary::handle::LegHandle;
+pub use crate::media::codec::Codec;
+use crate::media::leg::LegCodec;
+use crate::media::srtp::{Srtp, SrtpKeys};
 use crate::play::feed::Playback;
 use crate::record::tap::Tap;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Codec {
-    Pcmu,
-    Pcma,
-}
 
 /// Who may send (RFC 3264 §5.1), seen from us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +20,18 @@ pub enum Direction {
     SendOnly,
     RecvOnly,
     Inactive,
+}
+
+/// Where the peer's RTCP is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RtcpPlace {
+    /// The port above that of its RTP (RFC 3550 §11).
+    #[default]
+    NextPort,
+    /// With its RTP (RFC 5761).
+    Multiplexed,
+    /// Where its `a=rtcp` says (RFC 3605).
+    At(SocketAddr),
 }
 
 /// What offer and answer agreed on for one leg.
@@ -36,6 +46,16 @@ pub struct Agreement {
     /// Packet time we send with, milliseconds.
     pub packet_ms: u8,
     pub direction: Direction,
+    pub rtcp: RtcpPlace,
+    /// `None`: plain RTP.
+    pub srtp: Option<SrtpKeys>,
+}
+
+impl Agreement {
+    /// Clock of telephone-events: that of the stream they are in (RFC 4733 §2.1).
+    pub fn event_clock_hz(&self) -> u32 {
+        self.codec.clock_hz()
+    }
 }
 
 /// A leg about to be heard; made off the tick.
@@ -44,6 +64,10 @@ pub struct LegSetup {
     pub rtp: UdpSocket,
     pub rtcp: UdpSocket,
     pub agreement: Agreement,
+    /// Of the agreed codec; taken out when the leg begins.
+    pub codec: Option<Box<LegCodec>>,
+    /// Made of the agreement's keys; taken out when the leg begins.
+    pub srtp: Option<Box<Srtp>>,
     pub stats: Arc<LegStats>,
 }
 
@@ -54,6 +78,24 @@ pub enum MediaCommand {
     ChangeLeg {
         leg: LegHandle,
         agreement: Box<Agreement>,
+        /// When the codec is another one.
+        codec: Option<Box<LegCodec>>,
+        /// Made of the agreement's keys.
+        srtp: Option<Box<Srtp>>,
+    },
+    /// A key that the far end told by SIP INFO.
+    Key {
+        leg: LegHandle,
+        digit: u8,
+        duration_ms: u32,
+    },
+    /// Answered when the last key is released.
+    SendDigits {
+        command: CommandId,
+        leg: LegHandle,
+        digits: DigitString,
+        tone_ms: u16,
+        gap_ms: u16,
     },
     RemoveLeg {
         leg: LegHandle,

@@ -8,21 +8,26 @@ pub const TICKS_PER_SECOND: u32 = 1_000 / TICK_MS;
 pub const FRAME_MAX: usize = 960;
 
 /// Samples of one tick at `rate_hz`, at most [`FRAME_MAX`].
-pub fn frame_length(rate_hz: u32) -> usize {
-    ((rate_hz / TICKS_PER_SECOND) as usize).clamp(1, FRAME_MAX)
+pub const fn frame_length(rate_hz: u32) -> usize {
+    let length = (rate_hz / TICKS_PER_SECOND) as usize;
+    match length {
+        0 => 1,
+        1..=FRAME_MAX => length,
+        _ => FRAME_MAX,
+    }
 }
 
-/// The samples of one tick, inline: a frame is never allocated.
-#[derive(Clone)]
+/// The samples of one tick. Made off the tick, for the highest rate that it will have.
 pub struct Frame {
     length: usize,
-    samples: [i16; FRAME_MAX],
+    samples: Box<[i16]>,
 }
 
 impl Frame {
-    /// Silence of one tick at `rate_hz`.
+    /// Silence of one tick at `rate_hz`; allocates.
     pub fn silence(rate_hz: u32) -> Self {
-        Self { length: frame_length(rate_hz), samples: [0; FRAME_MAX] }
+        let length = frame_length(rate_hz);
+        Self { length, samples: vec![0; length].into_boxed_slice() }
     }
 
     pub fn samples(&self) -> &[i16] {
@@ -33,8 +38,9 @@ impl Frame {
         self.samples.get_mut(..self.length).unwrap_or(&mut [])
     }
 
+    /// At most the rate that it was made for.
     pub fn set_rate(&mut self, rate_hz: u32) {
-        self.length = frame_length(rate_hz);
+        self.length = frame_length(rate_hz).min(self.samples.len());
     }
 
     pub fn silence_it(&mut self) {

@@ -3,6 +3,9 @@
 use crate::boundary::event::{Event, PlayEnd};
 use crate::boundary::handle::PlaybackHandle;
 use crate::boundary::sink::TickEventSink;
+use crate::media::codec::Rate;
+use crate::media::frame::{FRAME_MAX, TICKS_PER_SECOND};
+use crate::media::resample::Resampler;
 use crate::media::supply::{Garbage, Supply};
 use crate::media::taps::Place;
 use crate::play::feed::Playback;
@@ -10,6 +13,8 @@ use crate::play::feed::Playback;
 struct Queued {
     playback: Box<Playback>,
     place: Place,
+    /// To the rate of its place.
+    resampler: Resampler,
     /// The one behind it.
     next: Option<u32>,
 }
@@ -18,6 +23,15 @@ pub struct Plays {
     slots: Vec<Option<Queued>>,
     room_heads: Vec<Option<u32>>,
     leg_heads: Vec<Option<u32>>,
+}
+
+/// How a place sounds in one tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sounding {
+    /// The player was late.
+    pub is_underrun: bool,
+    /// Nothing else is heard there.
+    pub is_instead: bool,
 }
 
 /// Where ended playbacks are told of and left.
@@ -86,16 +100,38 @@ impl Plays {
             },
         }
         if let Some(free) = self.slots.get_mut(slot as usize) {
-            *free = Some(Queued { playback, place, next: None });
+            let rate = playback.rate();
+            let resampler = Resampler::new(rate, rate);
+            *free = Some(Queued { playback, place, resampler, next: None });
         }
         Ok(())
     }
 
-    /// The next tick of what plays at a place that [`Plays::is_playing`]. True when its player was late.
-    pub fn pull(&mut self, place: Place, frame: &mut [i16], exit: &mut Exit<'_>) -> bool {
-        let Some(slot) = self.first(place) else { return false };
-        let Some(queued) = self.at(slot) else { return false };
-        let pulled = queued.playback.pull(frame);
+    /// The next tick of what plays at a place that [`Plays::is_playing`], at the place's rate, and at
+    /// the one it had before when that is not empty.
+    pub fn pull(
+        &mut self,
+        place: Place,
+        frame: &mut [i16],
+        former: &mut [i16],
+        exit: &mut Exit<'_>,
+    ) -> Sounding {
+        let Some(slot) = self.first(place) else { return Sounding::default() };
+        let Some(queued) = self.at(slot) else { return Sounding::default() };
+        let mut said = [0; FRAME_MAX];
+        let length = queued.playback.rate().frame();
+        let said = said.get_mut(..length).unwrap_or(&mut []);
+        let pulled = queued.playback.pull(said);
+        let is_instead = queued.playback.is_instead && pulled.has_begun;
+        if let Some(rate) = rate_of(former) {
+            let mut resampler = queued.resampler.clone();
+            resampler.redirect(rate);
+            resampler.process(said, former);
+        }
+        if let Some(rate) = rate_of(frame) {
+            queued.resampler.redirect(rate);
+            queued.resampler.process(said, frame);
+        }
         if let Some(end) = pulled.end {
             let (reason, detail) = match end {
                 Ok(()) => (PlayEnd::Completed, ""),
@@ -103,7 +139,7 @@ impl Plays {
             };
             self.remove(slot, reason, detail, exit);
         }
-        pulled.is_underrun
+        Sounding { is_underrun: pulled.is_underrun, is_instead }
     }
 
     /// False when there is none of that handle.
@@ -116,10 +152,10 @@ impl Plays {
         is_there
     }
 
-    /// The room or leg is gone.
-    pub fn end_all(&mut self, place: Place, exit: &mut Exit<'_>) {
+    /// Everything that plays or waits at a place.
+    pub fn end_all(&mut self, place: Place, reason: PlayEnd, exit: &mut Exit<'_>) {
         while let Some(slot) = self.first(place) {
-            self.remove(slot, PlayEnd::TargetGone, "", exit);
+            self.remove(slot, reason, "", exit);
         }
     }
 
@@ -150,4 +186,9 @@ impl Plays {
         }
         exit.leave(queued.playback, reason, detail);
     }
+}
+
+/// `None`: no frame of a rate of ours.
+fn rate_of(frame: &[i16]) -> Option<Rate> {
+    Rate::of(frame.len() as u32 * TICKS_PER_SECOND)
 }

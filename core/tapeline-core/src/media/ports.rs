@@ -100,6 +100,10 @@ impl PortPool {
 fn bind(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
     let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        // Audio of both families comes to an unspecified address, whatever the system's default.
+        socket.set_only_v6(!address.is_unspecified())?;
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&SocketAddr::new(address, port).into())?;
     Ok(socket.into())

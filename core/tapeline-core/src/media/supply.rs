@@ -6,14 +6,18 @@
 use std::sync::Arc;
 
 use crate::media::command::Agreement;
-use crate::media::leg::Leg;
+use crate::media::leg::{Lane, Leg, LegCodec};
 use crate::media::room::Room;
+use crate::media::srtp::Srtp;
 use crate::play::feed::Playback;
 use crate::record::tap::Tap;
 use crate::sys::eventfd::EventFd;
 
 /// Legs and rooms that one tick can begin: 3,200 a second.
 const BLANKS: usize = 64;
+/// Legs between which and their room there are two rates, in one tick: a room of 1,000 changes within
+/// a few.
+const LANES: usize = 128;
 /// Beyond it the tick frees by itself; it takes a storm of hang-ups within one tick.
 const GARBAGE: usize = 8_192;
 
@@ -22,8 +26,11 @@ const GARBAGE: usize = 8_192;
 pub enum Garbage {
     Leg(Box<Leg>),
     Room(Box<Room>),
+    Lane(Box<Lane>),
     Tap(Box<Tap>),
     Agreement(Box<Agreement>),
+    Codec(Box<LegCodec>),
+    Srtp(Box<Srtp>),
     Play(Box<Playback>),
 }
 
@@ -31,6 +38,7 @@ pub enum Garbage {
 pub struct Supply {
     legs: rtrb::Consumer<Box<Leg>>,
     rooms: rtrb::Consumer<Box<Room>>,
+    lanes: rtrb::Consumer<Box<Lane>>,
     garbage: rtrb::Producer<Garbage>,
     bell: Arc<EventFd>,
     is_touched: bool,
@@ -45,6 +53,15 @@ impl Supply {
     pub fn has_room(&mut self) -> bool {
         self.is_touched = true;
         !self.rooms.is_empty()
+    }
+
+    pub fn has_lane(&self) -> bool {
+        !self.lanes.is_empty()
+    }
+
+    pub fn lane(&mut self) -> Option<Box<Lane>> {
+        self.is_touched = true;
+        self.lanes.pop().ok()
     }
 
     pub fn leg(&mut self) -> Option<Box<Leg>> {
@@ -72,6 +89,7 @@ impl Supply {
 pub struct Stock {
     legs: rtrb::Producer<Box<Leg>>,
     rooms: rtrb::Producer<Box<Room>>,
+    lanes: rtrb::Producer<Box<Lane>>,
     garbage: rtrb::Consumer<Garbage>,
     bell: Arc<EventFd>,
 }
@@ -81,6 +99,7 @@ impl Stock {
     pub fn restock(&mut self) -> bool {
         while !self.legs.is_full() && self.legs.push(Leg::blank()).is_ok() {}
         while !self.rooms.is_full() && self.rooms.push(Room::blank()).is_ok() {}
+        while !self.lanes.is_full() && self.lanes.push(Lane::blank()).is_ok() {}
         while self.garbage.pop().is_ok() {}
         !self.garbage.is_abandoned()
     }
@@ -94,10 +113,16 @@ pub fn supply() -> std::io::Result<(Supply, Stock)> {
     let bell = Arc::new(EventFd::new()?);
     let (leg_producer, legs) = rtrb::RingBuffer::new(BLANKS);
     let (room_producer, rooms) = rtrb::RingBuffer::new(BLANKS);
+    let (lane_producer, lanes) = rtrb::RingBuffer::new(LANES);
     let (garbage, garbage_consumer) = rtrb::RingBuffer::new(GARBAGE);
-    let supply = Supply { legs, rooms, garbage, bell: bell.clone(), is_touched: false };
-    let mut stock =
-        Stock { legs: leg_producer, rooms: room_producer, garbage: garbage_consumer, bell };
+    let supply = Supply { legs, rooms, lanes, garbage, bell: bell.clone(), is_touched: false };
+    let mut stock = Stock {
+        legs: leg_producer,
+        rooms: room_producer,
+        lanes: lane_producer,
+        garbage: garbage_consumer,
+        bell,
+    };
     stock.restock();
     Ok((supply, stock))
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::boundary::counters::Counters;
+use crate::boundary::counters::{Counters, RoomRates};
 use crate::boundary::sink::TickEventSink;
 use crate::media::command::MediaCommand;
 use crate::media::frame::TICK_NS;
+use crate::media::phases::PHASE_NS;
 use crate::media::supply::{Stock, supply};
 use crate::media::tick::{MediaConfig, Tick};
 use crate::record::tap::TickTime;
@@ -19,11 +20,13 @@ const LATE_NS: u64 = 5_000_000;
 /// Late ticks are run, but no more than so many at once.
 const CATCH_UP: u64 = 5;
 /// How long recordings whose ring is full may hold up a stop: 2 s.
-const STOP_TICKS: u64 = 100;
+const STOP_STEPS: u64 = 400;
 const PRIORITY: i32 = 10;
 
 /// Joins when dropped after [`MediaCommand::Stop`] was sent.
 pub struct MediaThread {
+    /// Of the rooms.
+    pub rates: Arc<RoomRates>,
     tick: JoinHandle<()>,
     stock: JoinHandle<()>,
 }
@@ -44,8 +47,11 @@ pub fn start(
 ) -> io::Result<MediaThread> {
     let (supply, stock) = supply()?;
     let stock = thread::Builder::new().name("tl-stock".into()).spawn(move || keep(stock))?;
+    let rates = Arc::new(RoomRates::new(config.rooms));
+    let told = rates.clone();
     let tick = thread::Builder::new().name("tl-media-0".into()).spawn(move || {
         let mut tick = Tick::new(config, commands, supply, events, counters.clone());
+        tick.tell_rates_to(told);
         if config.realtime
             && let Err(error) = become_realtime(PRIORITY)
         {
@@ -56,7 +62,7 @@ pub fn start(
         }
         drive(&mut tick, &counters);
     })?;
-    Ok(MediaThread { tick, stock })
+    Ok(MediaThread { rates, tick, stock })
 }
 
 fn keep(mut stock: Stock) {
@@ -68,7 +74,7 @@ fn keep(mut stock: Stock) {
 
 fn drive(tick: &mut Tick, counters: &Counters) {
     let mut deadline = monotonic_ns() + TICK_NS;
-    let mut stopping_ticks = 0;
+    let mut stopping_steps = 0;
     loop {
         sleep_until(deadline);
         let begun = monotonic_ns();
@@ -81,13 +87,13 @@ fn drive(tick: &mut Tick, counters: &Counters) {
             tick.skip(missed - CATCH_UP);
             deadline += (missed - CATCH_UP) * TICK_NS;
         }
-        tick.run(TickTime { unix_us: unix_us_of(deadline), monotonic_ns: deadline });
+        tick.step(TickTime { unix_us: unix_us_of(deadline), monotonic_ns: deadline });
         Counters::add(&counters.tick_busy_us, (monotonic_ns() - begun) / 1_000);
-        if tick.is_done() || stopping_ticks > STOP_TICKS {
+        if tick.is_done() || stopping_steps > STOP_STEPS {
             return;
         }
-        stopping_ticks += u64::from(tick.is_stopping());
-        deadline += TICK_NS;
+        stopping_steps += u64::from(tick.is_stopping());
+        deadline += PHASE_NS;
     }
 }
 

@@ -1,4 +1,5 @@
-//! One tick: commands, then every leg in, every room's sum, every leg out. No clock, no thread.
+//! One tick: commands, then every leg in, every room's sum, every leg out, each in its phase
+//! ([`crate::media::phases`]). No clock, no thread.
 //!
 //! Nothing here takes a lock, allocates, frees or touches a file. A panic in one leg's or one room's
 //! work silences it for a tick and is counted. [`crate::media::topology`] applies the commands.
@@ -6,23 +7,24 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::boundary::counters::Counters;
+use crate::boundary::counters::{Counters, RoomRates};
 use crate::boundary::event::Event;
-use crate::boundary::handle::RoomHandle;
 use crate::boundary::sink::TickEventSink;
+use crate::media::codec::PAYLOAD_MAX;
 use crate::media::command::MediaCommand;
-use crate::media::frame::{FRAME_MAX, frame_length};
+use crate::media::frame::FRAME_MAX;
 use crate::media::leg::{Leg, TickContext, TickCounts, WINDOW_TICKS};
+use crate::media::phases::{PHASE_NS, PHASES, Phase, Spread};
 use crate::media::plays::{Exit, Plays};
-use crate::media::room::Room;
-use crate::media::supply::Supply;
+use crate::media::room::hearing::Heard;
+use crate::media::room::participant::Voice;
+use crate::media::room::whispers::Whispers;
+use crate::media::room::{Room, View};
+use crate::media::sending::{Scratch, Sending};
+use crate::media::supply::{Garbage, Supply};
 use crate::media::taps::{Place, Taps};
-use crate::record::spec::Target;
 use crate::record::tap::{MarkKind, TickTime};
 use crate::sys::socket::BatchReader;
-
-/// Rate of a leg's own frames and of its recordings (PCMU and PCMA).
-pub(super) const LEG_RATE_HZ: u32 = 8_000;
 
 /// The journals are told of a delay that changed by so much.
 const MARKED_DELAY_MS: u32 = 5;
@@ -41,11 +43,16 @@ pub struct MediaConfig {
 pub struct Tick {
     pub(super) legs: Vec<Option<Box<Leg>>>,
     pub(super) rooms: Vec<Option<Box<Room>>>,
-    /// Slots of the legs that live, in no order.
-    pub(super) live_legs: Vec<u32>,
-    pub(super) live_rooms: Vec<u32>,
+    /// Slots of those that live.
+    pub(super) live_legs: Spread,
+    pub(super) live_rooms: Spread,
+    /// The one that is run now, or, between two, next.
+    pub(super) phase: Phase,
+    /// Time between two phases.
+    spacing_ns: u64,
     pub(super) taps: Taps,
     pub(super) plays: Plays,
+    pub(super) whispers: Whispers,
     pub(super) supply: Supply,
     pub(super) commands: rtrb::Consumer<MediaCommand>,
     /// Taken from the ring, but the supply was empty: goes first at the next tick.
@@ -56,6 +63,7 @@ pub struct Tick {
     counts: TickCounts,
     number: u64,
     pub(super) is_stopping: bool,
+    pub(super) room_rates: Arc<RoomRates>,
 }
 
 impl Tick {
@@ -70,10 +78,13 @@ impl Tick {
         Self {
             legs: (0..config.legs).map(|_| None).collect(),
             rooms: (0..config.rooms).map(|_| None).collect(),
-            live_legs: Vec::with_capacity(config.legs as usize),
-            live_rooms: Vec::with_capacity(config.rooms as usize),
+            live_legs: Spread::new(config.legs),
+            live_rooms: Spread::new(config.rooms),
+            phase: Phase::FIRST,
+            spacing_ns: PHASE_NS,
             taps: Taps::new(config.taps, config.rooms, config.legs),
             plays: Plays::new(config.plays, config.rooms, config.legs),
+            whispers: Whispers::new(config.legs),
             supply,
             commands,
             waiting: None,
@@ -83,7 +94,13 @@ impl Tick {
             counts: TickCounts::default(),
             number: 0,
             is_stopping: false,
+            room_rates: Arc::new(RoomRates::new(config.rooms)),
         }
+    }
+
+    /// Where the rates of its rooms are told.
+    pub fn tell_rates_to(&mut self, room_rates: Arc<RoomRates>) {
+        self.room_rates = room_rates;
     }
 
     /// True when a stop was asked for and every recording has been handed to its writer.
@@ -101,15 +118,9 @@ impl Tick {
 
     /// Ticks that were not run: sample positions and RTP clocks go on.
     pub fn skip(&mut self, ticks: u64) {
-        self.taps.skip(|target| {
-            let rate_hz = match target {
-                Target::Leg(_) => LEG_RATE_HZ,
-                Target::Room(room) => rate_of(&self.rooms, room),
-            };
-            ticks * frame_length(rate_hz) as u64
-        });
-        for slot in &self.live_legs {
-            if let Some(leg) = self.legs.get_mut(*slot as usize).and_then(Option::as_mut) {
+        self.taps.skip(ticks);
+        for slot in self.live_legs.all() {
+            if let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::as_mut) {
                 leg.skip(ticks);
             }
         }
@@ -117,11 +128,25 @@ impl Tick {
         Counters::add(&self.counters.ticks_skipped, ticks);
     }
 
-    /// The 20 ms that end at `now`; ticks are 20 ms apart, those left out go through [`Tick::skip`].
+    /// The 20 ms that end at `now`, all phases at once: time for those who do not measure it.
     pub fn run(&mut self, now: TickTime) {
+        self.spacing_ns = 0;
+        for _ in 0..PHASES {
+            self.step(now);
+        }
+    }
+
+    /// The next phase; `now` is [`PHASE_NS`] after the last one's. Ticks left out go through
+    /// [`Tick::skip`].
+    pub fn step(&mut self, now: TickTime) {
         self.apply_commands(now);
+        self.settle_rates();
+        if self.phase == Phase::FIRST {
+            self.mind_recordings(now);
+        }
         self.receive(now);
         self.sound_rooms();
+        self.share();
         self.record_rooms();
         self.send(now);
         self.publish(now);
@@ -129,19 +154,31 @@ impl Tick {
         self.tell_counters();
         self.events.flush();
         self.supply.flush();
-        self.number += 1;
+        self.number += u64::from(self.phase.is_last());
+        self.phase = self.phase.next();
+    }
+
+    /// When what has that phase is run next.
+    pub(super) fn next_run(&self, phase: Phase, now: TickTime) -> TickTime {
+        let ahead_ns = self.phase.until(phase) * self.spacing_ns;
+        TickTime {
+            unix_us: now.unix_us + (ahead_ns / 1_000) as i64,
+            monotonic_ns: now.monotonic_ns + ahead_ns,
+        }
     }
 
     fn receive(&mut self, now: TickTime) {
-        let Self { legs, rooms, live_legs, live_rooms, reader, events, counts, counters, .. } =
-            self;
-        for slot in live_rooms.iter() {
+        let Self { legs, rooms, live_legs, live_rooms, phase, whispers, reader, .. } = self;
+        let Self { events, supply, counts, counters, .. } = self;
+        whispers.clear();
+        for slot in live_rooms.at(*phase) {
             if let Some(room) = rooms.get_mut(*slot as usize).and_then(Option::as_mut) {
                 room.clear();
             }
         }
-        let mut context = TickContext { now, number: self.number, events, counts };
-        for slot in live_legs.iter() {
+        let payload = &mut [];
+        let mut context = TickContext { now, number: self.number, events, counts, payload };
+        for slot in live_legs.at(*phase) {
             let Some(leg) = legs.get_mut(*slot as usize).and_then(Option::as_mut) else {
                 continue;
             };
@@ -149,28 +186,59 @@ impl Tick {
                 leg.reset();
                 Counters::add(&counters.caught_panics, 1);
             }
-            let room = leg.room.and_then(|slot| rooms.get_mut(slot as usize));
-            if let Some(room) = room.and_then(Option::as_mut) {
-                room.add(leg.frame.samples());
+            leg.has_run = true;
+            if let Some(codec) = leg.take_former() {
+                supply.discard(Garbage::Codec(codec));
+            }
+            let Some(in_room) = leg.room else { continue };
+            match leg.part.settings().heard_by() {
+                Voice::Everyone if leg.has_voice() => {
+                    if let Some(room) = rooms.get_mut(in_room as usize).and_then(Option::as_mut) {
+                        room.add(View::Now, leg.voice(View::Now));
+                        if leg.is_blending() {
+                            room.add(View::Former, leg.voice(View::Former));
+                        }
+                    }
+                }
+                Voice::Only(listeners) => {
+                    for listener in listeners.iter() {
+                        let there = legs.get(listener.0.slot as usize).and_then(Option::as_ref);
+                        if there.is_some_and(|it| it.handle == listener && it.room == Some(in_room))
+                        {
+                            whispers.add(*slot, listener.0.slot);
+                        }
+                    }
+                }
+                Voice::Everyone | Voice::Nobody => {}
             }
         }
     }
 
     /// What rooms sound by themselves is part of what everybody hears, and of the recordings.
     fn sound_rooms(&mut self) {
-        let Self { rooms, live_rooms, plays, events, supply, counts, counters, .. } = self;
+        let Self { rooms, live_rooms, phase, plays, events, supply, counts, counters, .. } = self;
         let mut exit = Exit { events, supply };
-        let mut frame = [0_i16; FRAME_MAX];
-        for slot in live_rooms.iter() {
+        let (mut frame, mut former) = ([0_i16; FRAME_MAX], [0_i16; FRAME_MAX]);
+        for slot in live_rooms.at(*phase) {
             let Some(room) = rooms.get_mut(*slot as usize).and_then(Option::as_mut) else {
                 continue;
             };
             let sounded = catch_unwind(AssertUnwindSafe(|| {
                 let place = Place::Room(*slot);
-                let frame = frame.get_mut(..frame_length(room.rate_hz())).unwrap_or(&mut []);
                 if plays.is_playing(place) {
-                    counts.play_underruns += u64::from(plays.pull(place, frame, &mut exit));
-                    room.add(frame);
+                    let length = room.rate(View::Now).frame();
+                    let frame = frame.get_mut(..length).unwrap_or(&mut []);
+                    let length = room.rate(View::Former).frame();
+                    let length = if room.is_changing() { length } else { 0 };
+                    let former = former.get_mut(..length).unwrap_or(&mut []);
+                    let sounding = plays.pull(place, frame, former, &mut exit);
+                    counts.play_underruns += u64::from(sounding.is_underrun);
+                    if sounding.is_instead {
+                        room.replace(frame, former);
+                    } else {
+                        room.add(View::Now, frame);
+                        room.add(View::Former, former);
+                    }
                 }
                 room.sound();
             }));
@@ -181,17 +249,20 @@ impl Tick {
     }
 
     fn record_rooms(&mut self) {
-        let Self { legs, rooms, live_rooms, taps, supply, counters, .. } = self;
-        for slot in live_rooms.iter() {
-            if !taps.is_tapped(Place::Room(*slot)) {
-                continue;
-            }
+        let Self { legs, rooms, live_rooms, phase, taps, supply, counters, .. } = self;
+        for slot in live_rooms.at(*phase) {
             let Some(room) = rooms.get_mut(*slot as usize).and_then(Option::as_mut) else {
                 continue;
             };
+            let is_tapped = taps.is_tapped(Place::Room(*slot));
+            if !is_tapped && room.sharers == 0 {
+                continue;
+            }
             let recorded = catch_unwind(AssertUnwindSafe(|| {
-                room.blend();
-                taps.push_room(*slot, room, legs, supply);
+                room.blend(taps.rates(Place::Room(*slot)));
+                if is_tapped {
+                    taps.push_room(*slot, room, legs, supply);
+                }
             }));
             if recorded.is_err() {
                 Counters::add(&counters.caught_panics, 1);
@@ -200,42 +271,33 @@ impl Tick {
     }
 
     fn send(&mut self, now: TickTime) {
-        let Self { legs, rooms, live_legs, taps, plays, supply, events, counts, counters, .. } =
-            self;
-        let mut context = TickContext { now, number: self.number, events, counts };
-        let (mut sum, mut out) = ([0_i32; FRAME_MAX], [0_i16; FRAME_MAX]);
-        for slot in live_legs.iter() {
-            let Some(leg) = legs.get_mut(*slot as usize).and_then(Option::as_mut) else {
+        let Self { legs, rooms, live_legs, phase, taps, plays, whispers, supply, .. } = self;
+        let Self { events, counts, counters, .. } = self;
+        let mut payload = [0; PAYLOAD_MAX];
+        let payload = &mut payload[..];
+        let mut context = TickContext { now, number: self.number, events, counts, payload };
+        let (mut whole, mut plain) = ([0; FRAME_MAX], [0; FRAME_MAX]);
+        let mut scratch = Scratch::default();
+        for slot in live_legs.at(*phase) {
+            let scratch = &mut scratch;
+            let mut sending = Sending { legs, rooms, whispers, plays, supply, scratch };
+            let length = sending.frame_length(*slot);
+            let (Some(whole), Some(plain)) = (whole.get_mut(..length), plain.get_mut(..length))
+            else {
                 continue;
             };
-            let length = leg.frame.samples().len();
-            let (Some(sum), Some(heard)) = (sum.get_mut(..length), out.get_mut(..length)) else {
-                continue;
-            };
-            let room = leg.room.filter(|_| !leg.is_deaf);
-            let room = room.and_then(|slot| rooms.get(slot as usize)).and_then(Option::as_ref);
+            // Nothing of what another leg heard is left, whatever happens here.
+            whole.fill(0);
+            plain.fill(0);
             let sent = catch_unwind(AssertUnwindSafe(|| {
-                sum.fill(0);
-                heard.fill(0);
-                if let Some(room) = room {
-                    room.without(leg.frame.samples(), sum);
-                }
-                let place = Place::Leg(*slot);
-                if plays.is_playing(place) {
-                    let mut exit = Exit { events: &mut *context.events, supply: &mut *supply };
-                    let is_underrun = plays.pull(place, heard, &mut exit);
-                    context.counts.play_underruns += u64::from(is_underrun);
-                    for (sum, sample) in sum.iter_mut().zip(heard.iter()) {
-                        *sum += i32::from(*sample);
-                    }
-                }
-                leg.beep.add_to(sum);
-                leg.limiter.apply(sum, heard);
-                leg.send(heard, &mut context);
+                sending.send(*slot, Heard { whole: &mut *whole, plain: &mut *plain }, &mut context);
             }));
             let recorded = catch_unwind(AssertUnwindSafe(|| {
                 if taps.is_tapped(Place::Leg(*slot)) {
-                    taps.push_leg(*slot, leg.frame.samples(), heard, supply);
+                    let Some(leg) = leg_in(legs, *slot) else { return };
+                    let whole = &*whole;
+                    let plain = if leg.beep.has_sounded() { &*plain } else { whole };
+                    taps.push_leg(*slot, leg.rx(), whole, plain, supply);
                 }
             }));
             for result in [sent, recorded] {
@@ -249,9 +311,10 @@ impl Tick {
     /// Ten times a second for each leg, spread over the ticks: figures for whoever asks, delays and
     /// concealment for the journals.
     fn publish(&mut self, now: TickTime) {
-        let Self { legs, live_legs, taps, events, counts, .. } = self;
-        let mut context = TickContext { now, number: self.number, events, counts };
-        for slot in live_legs.iter() {
+        let Self { legs, live_legs, phase, taps, events, counts, .. } = self;
+        let payload = &mut [];
+        let mut context = TickContext { now, number: self.number, events, counts, payload };
+        for slot in live_legs.at(*phase) {
             if !(self.number + u64::from(*slot)).is_multiple_of(WINDOW_TICKS) {
                 continue;
             }
@@ -265,10 +328,15 @@ impl Tick {
                 leg.marked_delay_ms = delay_ms;
             }
             let handle = leg.handle;
+            let sound = leg.sound();
+            let has_changed = std::mem::replace(&mut leg.marked_sound, sound) != sound;
             let room = leg.room.map(Place::Room);
             for place in [Some(Place::Leg(*slot)), room].into_iter().flatten() {
                 if has_moved {
                     taps.mark(place, MarkKind::BufferDelay { leg: handle, delay_ms });
+                }
+                if has_changed {
+                    taps.mark(place, MarkKind::Sound { leg: handle, sound });
                 }
                 if samples > 0 {
                     taps.mark(place, MarkKind::Concealed { leg: handle, samples });
@@ -277,19 +345,25 @@ impl Tick {
         }
     }
 
+    pub(super) fn room_in(&self, slot: u32) -> Option<&Room> {
+        self.rooms.get(slot as usize)?.as_deref()
+    }
+
     pub(super) fn leg_in(&self, slot: u32) -> Option<&Leg> {
-        self.legs.get(slot as usize)?.as_deref()
+        leg_in(&self.legs, slot)
     }
 
     fn tell_counters(&mut self) {
         let counts = std::mem::take(&mut self.counts);
         let counters = &self.counters;
         for (counter, amount) in [
-            (&counters.ticks, 1),
+            (&counters.ticks, u64::from(self.phase.is_last())),
             (&counters.rtp_received, counts.received),
             (&counters.rtp_sent, counts.sent),
             (&counters.rtp_ignored, counts.ignored),
             (&counters.rtp_lost, counts.lost),
+            (&counters.srtp_forged, counts.forged),
+            (&counters.srtp_replayed, counts.replayed),
             (&counters.rtp_late, counts.late),
             (&counters.frames_concealed, counts.concealed_frames),
             (&counters.peer_unreachable, counts.unreachable),
@@ -302,7 +376,6 @@ impl Tick {
     }
 }
 
-fn rate_of(rooms: &[Option<Box<Room>>], handle: RoomHandle) -> u32 {
-    let room = rooms.get(handle.0.slot as usize).and_then(Option::as_ref);
-    room.map_or(LEG_RATE_HZ, |room| room.rate_hz())
+fn leg_in(legs: &[Option<Box<Leg>>], slot: u32) -> Option<&Leg> {
+    legs.get(slot as usize)?.as_deref()
 }

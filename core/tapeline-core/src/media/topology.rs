@@ -7,26 +7,29 @@ use std::sync::Arc;
 
 use crate::boundary::command::{CommandId, RoomCommand};
 use crate::boundary::counters::{Counters, LegStats};
-use crate::boundary::event::{Event, FinishReason};
-use crate::boundary::handle::{LegHandle, RecorderHandle, RoomHandle};
+use crate::boundary::event::{Event, FinishReason, PlayEnd};
+use crate::boundary::handle::{LegHandle, RoomHandle};
+use crate::media::codec::Rate;
 use crate::media::command::{Agreement, LegSetup, MediaCommand};
-use crate::media::leg::Leg;
 use crate::media::leg::link::Link;
+use crate::media::leg::{Leg, LegCodec};
+use crate::media::phases::may_move;
 use crate::media::plays::Exit;
 use crate::media::room::Room;
+use crate::media::room::participant::Settings;
+use crate::media::srtp::Srtp;
 use crate::media::supply::Garbage;
 use crate::media::taps::Place;
-use crate::media::tick::{LEG_RATE_HZ, Tick};
+use crate::media::tick::Tick;
 use crate::play::feed::Playback;
 use crate::record::spec::Target;
-use crate::record::tap::{MarkKind, Tap, TickTime};
+use crate::record::tap::{MarkKind, TickTime};
 
 /// Commands applied in one tick; what is more waits its turn.
 const COMMANDS: usize = 1_024;
 
 const NO_LEG: &str = "the call has no audio any more";
 const NO_ROOM: &str = "the room is closed";
-const NO_RECORDING: &str = "no such recording runs";
 const NO_PLAY: &str = "no such file plays";
 
 impl Tick {
@@ -55,11 +58,40 @@ impl Tick {
                 }
                 self.add_leg(setup, now);
             }
-            MediaCommand::ChangeLeg { leg, agreement } => self.change_leg(leg, agreement, now),
+            MediaCommand::ChangeLeg { leg, agreement, codec, srtp } => {
+                if codec.is_some() && !self.supply.has_lane() {
+                    return Some(MediaCommand::ChangeLeg { leg, agreement, codec, srtp });
+                }
+                self.change_leg(leg, agreement, (codec, srtp), now);
+            }
+            MediaCommand::Key { leg, digit, duration_ms } => {
+                let known = find_leg(&mut self.legs, leg);
+                if known.is_some_and(|leg| leg.is_news(digit, now)) {
+                    self.events.send(Event::Digit { leg, digit, duration_ms });
+                }
+            }
+            MediaCommand::SendDigits { command, leg, digits, tone_ms, gap_ms } => {
+                let leg = find_leg(&mut self.legs, leg).ok_or(NO_LEG);
+                let keyed = leg.and_then(|leg| leg.key(command, digits, (tone_ms, gap_ms)));
+                if keyed.is_err() {
+                    self.answer(command, keyed);
+                }
+            }
             MediaCommand::RemoveLeg { leg } => self.remove_leg(leg, now),
             MediaCommand::AddTap { tap } => self.add_tap(tap, now),
             MediaCommand::Room { command, action } => {
-                if matches!(action, RoomCommand::CreateRoom { .. }) && !self.supply.has_room() {
+                let lacks = match action {
+                    RoomCommand::CreateRoom { .. } => !self.supply.has_room(),
+                    RoomCommand::Join { leg, room, .. } => {
+                        !self.supply.has_lane() || !self.may_meet(leg, room)
+                    }
+                    // Whoever was told that it records gets a frame of it, however soon it is stopped.
+                    RoomCommand::StopRecording { recorder } => {
+                        self.taps.awaits_its_first_tick(recorder)
+                    }
+                    _ => false,
+                };
+                if lacks {
                     return Some(MediaCommand::Room { command, action });
                 }
                 let result = self.apply_to_room(action, now);
@@ -83,12 +115,13 @@ impl Tick {
         });
     }
 
-    fn add_leg(&mut self, setup: Box<LegSetup>, now: TickTime) {
+    fn add_leg(&mut self, mut setup: Box<LegSetup>, now: TickTime) {
+        let Some(codec) = setup.codec.take() else { return };
         let (leg, agreement, stats) = (setup.leg, setup.agreement.clone(), setup.stats.clone());
         // The sockets stay as they are when an option is refused; the leg then hears nothing, and
         // says so by `no_packets`.
         let link = Link::udp(setup);
-        self.place_leg(leg, link, agreement, stats, now);
+        self.place_leg(leg, link, (agreement, codec), stats, now);
     }
 
     /// Gives a leg its slot; a former tenant that nobody removed makes way.
@@ -96,7 +129,7 @@ impl Tick {
         &mut self,
         handle: LegHandle,
         link: Link,
-        agreement: Agreement,
+        (agreement, codec): (Agreement, Box<LegCodec>),
         stats: Arc<LegStats>,
         now: TickTime,
     ) {
@@ -105,18 +138,41 @@ impl Tick {
             self.remove_leg(former, now);
         }
         let Some(mut leg) = self.supply.leg() else { return };
-        leg.open(handle, link, agreement, stats, now);
+        leg.open(handle, link, (agreement, codec), stats, now);
         if let Some(place) = self.legs.get_mut(slot as usize) {
+            leg.phase = self.phase;
             *place = Some(leg);
-            self.live_legs.push(slot);
+            self.live_legs.add(slot, self.phase);
         } else {
             self.supply.discard(Garbage::Leg(leg));
         }
     }
 
-    fn change_leg(&mut self, leg: LegHandle, agreement: Box<Agreement>, now: TickTime) {
+    fn change_leg(
+        &mut self,
+        leg: LegHandle,
+        agreement: Box<Agreement>,
+        (mut codec, mut srtp): (Option<Box<LegCodec>>, Option<Box<Srtp>>),
+        now: TickTime,
+    ) {
+        // Another codec may have another rate: then the way to the room is another, too.
+        let room = find_leg(&mut self.legs, leg).and_then(|leg| leg.room);
+        let room = room.filter(|_| codec.is_some());
+        if room.is_some() {
+            self.exit(leg);
+        }
         if let Some(leg) = find_leg(&mut self.legs, leg) {
-            leg.change((*agreement).clone(), now);
+            codec = leg.change((*agreement).clone(), codec, now);
+            srtp = leg.protect(srtp);
+        }
+        if let Some(room) = room {
+            self.enter(leg, room);
+        }
+        if let Some(codec) = codec {
+            self.supply.discard(Garbage::Codec(codec));
+        }
+        if let Some(srtp) = srtp {
+            self.supply.discard(Garbage::Srtp(srtp));
         }
         self.supply.discard(Garbage::Agreement(agreement));
     }
@@ -128,51 +184,53 @@ impl Tick {
         self.leave(handle, now);
         let slot = handle.0.slot;
         self.taps.end_all(Place::Leg(slot), FinishReason::LegGone, &mut self.supply);
-        self.end_plays(Place::Leg(slot));
-        if let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::take) {
+        self.end_plays(Place::Leg(slot), PlayEnd::TargetGone);
+        if let Some(mut leg) = self.legs.get_mut(slot as usize).and_then(Option::take) {
+            self.live_legs.remove(slot, leg.phase);
+            leg.farewell(now);
+            for command in leg.give_up() {
+                self.answer(command, Err(NO_LEG));
+            }
             self.supply.discard(Garbage::Leg(leg));
         }
-        self.live_legs.retain(|live| *live != slot);
     }
 
     fn apply_to_room(&mut self, action: RoomCommand, now: TickTime) -> Result<(), &'static str> {
         match action {
             RoomCommand::CreateRoom { room, rate_hz } => self.create_room(room, rate_hz),
             RoomCommand::CloseRoom { room } => self.close_room(room, now),
-            RoomCommand::Join { leg, room, muted, deaf } => {
+            RoomCommand::Join { leg, room, settings } => {
                 self.join(leg, room, now)?;
-                self.set_participant(leg, Some(muted), Some(deaf))
+                self.set_participant(leg, |_| settings)
             }
             RoomCommand::Leave { leg } => {
                 find_leg(&mut self.legs, leg).ok_or(NO_LEG)?;
                 self.leave(leg, now);
                 Ok(())
             }
-            RoomCommand::SetParticipant { leg, muted, deaf } => {
-                self.set_participant(leg, muted, deaf)
+            RoomCommand::SetParticipant { leg, changes } => {
+                self.set_participant(leg, |settings| settings.with(changes))
             }
-            RoomCommand::StopRecording { recorder } => {
-                let is_there = self.taps.end(recorder, FinishReason::Command, &mut self.supply);
-                if is_there { Ok(()) } else { Err(NO_RECORDING) }
-            }
-            RoomCommand::PauseRecording { recorder } => {
-                let (tap, _) = self.taps.find(recorder).ok_or(NO_RECORDING)?;
-                tap.pause();
-                Ok(())
-            }
+            RoomCommand::StopRecording { recorder } => self.stop_recording(recorder),
+            RoomCommand::PauseRecording { recorder } => self.pause_recording(recorder),
             RoomCommand::ResumeRecording { recorder } => self.resume_recording(recorder, now),
             RoomCommand::StopPlay { playback } => {
                 let mut exit = Exit { events: &mut self.events, supply: &mut self.supply };
                 let is_there = self.plays.stop(playback, &mut exit);
                 if is_there { Ok(()) } else { Err(NO_PLAY) }
             }
+            RoomCommand::StopPlays { target } => {
+                let place = self.place_of(target).ok_or(missing(target))?;
+                self.end_plays(place, PlayEnd::Stopped);
+                Ok(())
+            }
         }
     }
 
+    /// `rate_hz` is the least that it will have; 0: 8000.
     fn create_room(&mut self, handle: RoomHandle, rate_hz: u32) -> Result<(), &'static str> {
-        if rate_hz != LEG_RATE_HZ {
-            return Err("a room's rate is 8000 Hz");
-        }
+        let rate = if rate_hz == 0 { Some(Rate::Narrow) } else { Rate::of(rate_hz) };
+        let Some(rate) = rate else { return Err("a room's rate is 8000, 16000 or 48000 Hz") };
         let slot = handle.0.slot;
         if find_room(&mut self.rooms, handle).is_some() {
             return Ok(());
@@ -181,30 +239,33 @@ impl Tick {
             return Err("no slot for the room");
         }
         let Some(mut room) = self.supply.room() else { return Err("no room at hand") };
-        room.open(handle, rate_hz);
+        room.open(handle, rate);
+        room.phase = self.phase;
         if let Some(place) = self.rooms.get_mut(slot as usize) {
             *place = Some(room);
-            self.live_rooms.push(slot);
+            self.live_rooms.add(slot, self.phase);
         }
+        self.tell_rate(slot);
         Ok(())
     }
 
     fn close_room(&mut self, handle: RoomHandle, now: TickTime) -> Result<(), &'static str> {
-        find_room(&mut self.rooms, handle).ok_or(NO_ROOM)?;
+        let phase = find_room(&mut self.rooms, handle).ok_or(NO_ROOM)?.phase;
         let slot = handle.0.slot;
-        for index in 0..self.live_legs.len() {
-            let leg = self.live_legs.get(index).and_then(|live| self.leg_in(*live));
+        for index in 0..self.live_legs.at(phase).len() {
+            let leg = self.live_legs.at(phase).get(index).and_then(|live| self.leg_in(*live));
             let member = leg.filter(|leg| leg.room == Some(slot)).map(|leg| leg.handle);
             if let Some(member) = member {
                 self.leave(member, now);
             }
         }
         self.taps.end_all(Place::Room(slot), FinishReason::RoomClosed, &mut self.supply);
-        self.end_plays(Place::Room(slot));
+        self.end_plays(Place::Room(slot), PlayEnd::TargetGone);
         if let Some(room) = self.rooms.get_mut(slot as usize).and_then(Option::take) {
+            self.live_rooms.remove(slot, room.phase);
             self.supply.discard(Garbage::Room(room));
         }
-        self.live_rooms.retain(|live| *live != slot);
+        self.tell_rate(slot);
         Ok(())
     }
 
@@ -221,9 +282,11 @@ impl Tick {
             return Ok(());
         }
         self.leave(handle, now);
+        self.meet(handle, room, now);
+        self.enter(handle, slot);
+        let due = self.leg_in(handle.0.slot).map_or(now, |leg| self.next_run(leg.phase, now));
         let Some(leg) = find_leg(&mut self.legs, handle) else { return Err(NO_LEG) };
-        leg.room = Some(slot);
-        let delay_ms = leg.delay_ms(now);
+        let delay_ms = leg.delay_ms(due);
         leg.marked_delay_ms = delay_ms;
         let joined = MarkKind::Joined { leg: handle, delay_ms };
         if let Some(room) = find_room(&mut self.rooms, room) {
@@ -234,10 +297,54 @@ impl Tick {
         Ok(())
     }
 
+    /// Whether leg and room can have one phase from now on.
+    fn may_meet(&self, leg: LegHandle, room: RoomHandle) -> bool {
+        let (Some(leg), Some(there)) = (self.leg_in(leg.0.slot), self.room_in(room.0.slot)) else {
+            return true;
+        };
+        let is_free = !leg.has_run || self.is_idle(room);
+        is_free || may_move(leg.phase, there.phase, self.phase)
+    }
+
+    /// Nobody is in the room, hears it or plays to it: nothing is lost when it is run earlier or later.
+    fn is_idle(&self, room: RoomHandle) -> bool {
+        let place = Place::Room(room.0.slot);
+        let is_empty = self.room_in(room.0.slot).is_some_and(|room| room.members == 0);
+        is_empty && !self.taps.is_tapped(place) && !self.plays.is_playing(place)
+    }
+
+    /// An idle room takes the phase of the leg that joins it; else the leg takes the room's.
+    fn meet(&mut self, handle: LegHandle, room: RoomHandle, now: TickTime) {
+        let is_idle = self.is_idle(room);
+        let (Some(leg), Some(there)) =
+            (find_leg(&mut self.legs, handle), find_room(&mut self.rooms, room))
+        else {
+            return;
+        };
+        if leg.phase == there.phase {
+            return;
+        }
+        if is_idle {
+            self.live_rooms.remove(room.0.slot, there.phase);
+            there.phase = leg.phase;
+            self.live_rooms.add(room.0.slot, there.phase);
+            return;
+        }
+        let (from, to) = (leg.phase, there.phase);
+        let due = self.next_run(to, now);
+        self.live_legs.remove(handle.0.slot, from);
+        self.live_legs.add(handle.0.slot, to);
+        if let Some(leg) = find_leg(&mut self.legs, handle) {
+            leg.phase = to;
+            leg.expect_run(due);
+        }
+    }
+
     fn leave(&mut self, handle: LegHandle, now: TickTime) {
+        let Some(slot) = find_leg(&mut self.legs, handle).and_then(|leg| leg.room) else { return };
+        self.exit(handle);
         let Some(leg) = find_leg(&mut self.legs, handle) else { return };
-        let Some(slot) = leg.room.take() else { return };
-        (leg.is_muted, leg.is_deaf) = (false, false);
+        leg.part.set(Settings::default());
         self.taps.mark(Place::Room(slot), MarkKind::Left { leg: handle });
         let Some(room) = self.rooms.get_mut(slot as usize).and_then(Option::as_mut) else {
             return;
@@ -253,29 +360,12 @@ impl Tick {
     fn set_participant(
         &mut self,
         handle: LegHandle,
-        muted: Option<bool>,
-        deaf: Option<bool>,
+        change: impl FnOnce(Settings) -> Settings,
     ) -> Result<(), &'static str> {
         let leg = find_leg(&mut self.legs, handle).ok_or(NO_LEG)?;
-        leg.is_muted = muted.unwrap_or(leg.is_muted);
-        leg.is_deaf = deaf.unwrap_or(leg.is_deaf);
+        let settings = change(*leg.part.settings());
+        leg.part.set(settings);
         Ok(())
-    }
-
-    /// Armed in this very tick: its frame is the recording's first.
-    fn add_tap(&mut self, tap: Box<Tap>, now: TickTime) {
-        let recorder = tap.recorder();
-        let unplaced = match self.place_of(tap.spec().target) {
-            Some(place) => self.arm(tap, place, now),
-            None => Err(tap),
-        };
-        match unplaced {
-            Ok(()) => {
-                self.events.send(Event::RecordingArmed { recorder, unix_us: now.unix_us });
-            }
-            // The writer sees that its tap is gone, and tells the end of a recording without audio.
-            Err(tap) => self.supply.discard(Garbage::Tap(tap)),
-        }
     }
 
     fn add_play(&mut self, command: CommandId, play: Box<Playback>) {
@@ -283,10 +373,10 @@ impl Tick {
             Some(place) => {
                 self.plays.add(play, place).map_err(|play| (play, "no slot for the file"))
             }
-            None => match play.target {
-                Target::Room(_) => Err((play, NO_ROOM)),
-                Target::Leg(_) => Err((play, NO_LEG)),
-            },
+            None => {
+                let reason = missing(play.target);
+                Err((play, reason))
+            }
         };
         let outcome = queued.map_err(|(play, reason)| {
             // The player sees that nobody hears it.
@@ -296,12 +386,12 @@ impl Tick {
         self.answer(command, outcome);
     }
 
-    fn end_plays(&mut self, place: Place) {
+    fn end_plays(&mut self, place: Place, reason: PlayEnd) {
         let mut exit = Exit { events: &mut self.events, supply: &mut self.supply };
-        self.plays.end_all(place, &mut exit);
+        self.plays.end_all(place, reason, &mut exit);
     }
 
-    fn place_of(&mut self, target: Target) -> Option<Place> {
+    pub(super) fn place_of(&mut self, target: Target) -> Option<Place> {
         match target {
             Target::Room(room) => {
                 find_room(&mut self.rooms, room).map(|_| Place::Room(room.0.slot))
@@ -309,63 +399,12 @@ impl Tick {
             Target::Leg(leg) => find_leg(&mut self.legs, leg).map(|_| Place::Leg(leg.0.slot)),
         }
     }
-
-    /// Gives the tap back when there is no slot for it.
-    fn arm(&mut self, mut tap: Box<Tap>, place: Place, now: TickTime) -> Result<(), Box<Tap>> {
-        tap.arm(now);
-        note_present(&mut tap, place, &self.legs, &self.live_legs, now);
-        let (has_beep, rate_hz) = (tap.spec().beep, tap.spec().rate_hz);
-        self.taps.add(tap, place)?;
-        if has_beep {
-            self.beep(place, rate_hz);
-        }
-        Ok(())
-    }
-
-    fn beep(&mut self, place: Place, rate_hz: u32) {
-        match place {
-            Place::Room(slot) => {
-                if let Some(room) = self.rooms.get_mut(slot as usize).and_then(Option::as_mut) {
-                    room.beep.start(rate_hz);
-                }
-            }
-            Place::Leg(slot) => {
-                if let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::as_mut) {
-                    leg.beep.start(rate_hz);
-                }
-            }
-        }
-    }
-
-    /// Comings and goings in the pause were not told: who is there now is told anew.
-    fn resume_recording(
-        &mut self,
-        recorder: RecorderHandle,
-        now: TickTime,
-    ) -> Result<(), &'static str> {
-        let (tap, place) = self.taps.find(recorder).ok_or(NO_RECORDING)?;
-        if tap.resume() {
-            note_present(tap, place, &self.legs, &self.live_legs, now);
-        }
-        Ok(())
-    }
 }
 
-/// Tells a recording who is in it and how late each is.
-fn note_present(
-    tap: &mut Tap,
-    place: Place,
-    legs: &[Option<Box<Leg>>],
-    live: &[u32],
-    now: TickTime,
-) {
-    for slot in live {
-        let leg = legs.get(*slot as usize).and_then(Option::as_deref);
-        let is_heard =
-            |leg: &&Leg| leg.room.map(Place::Room) == Some(place) || place == Place::Leg(*slot);
-        if let Some(leg) = leg.filter(is_heard) {
-            tap.mark(MarkKind::Joined { leg: leg.handle, delay_ms: leg.delay_ms(now) });
-        }
+fn missing(target: Target) -> &'static str {
+    match target {
+        Target::Room(_) => NO_ROOM,
+        Target::Leg(_) => NO_LEG,
     }
 }
 

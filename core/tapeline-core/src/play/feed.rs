@@ -1,16 +1,21 @@
 //! A playback's ring: the player fills it, the tick empties it, neither waits for the other.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::boundary::handle::PlaybackHandle;
+use crate::media::codec::Rate;
+use crate::play::PlaySpec;
 use crate::record::spec::Target;
 
-/// Rate of what is played: that of the rooms and legs.
-pub const PLAY_RATE_HZ: u32 = 8_000;
 /// The player looks ten times a second and may be held up by a disk: 2 s.
-const RING: usize = 2 * PLAY_RATE_HZ as usize;
+fn ring_length(rate: Rate) -> usize {
+    2 * rate.hz() as usize
+}
+
 /// Decoded before the first sample is heard: 200 ms.
-const HEAD_START: usize = PLAY_RATE_HZ as usize / 5;
+fn head_start(rate: Rate) -> usize {
+    rate.hz() as usize / 5
+}
 
 const GONE: &str = "the player is gone";
 
@@ -21,13 +26,18 @@ pub type FeedEnd = Result<(), &'static str>;
 pub struct Playback {
     pub playback: PlaybackHandle,
     pub target: Target,
+    pub is_instead: bool,
+    rate: Rate,
     samples: rtrb::Consumer<i16>,
     end: Arc<OnceLock<FeedEnd>>,
     has_begun: bool,
+    /// Held for as long as somebody may hear it.
+    alive: Arc<()>,
 }
 
 /// The player's end.
 pub struct Feed {
+    rate: Rate,
     samples: rtrb::Producer<i16>,
     end: Arc<OnceLock<FeedEnd>>,
 }
@@ -35,6 +45,8 @@ pub struct Feed {
 /// What a tick got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pulled {
+    /// It sounds: the head start is over.
+    pub has_begun: bool,
     /// Silence stands where the player was late.
     pub is_underrun: bool,
     /// This was the last tick.
@@ -42,22 +54,40 @@ pub struct Pulled {
 }
 
 /// Both ends; made off the tick.
-pub fn feed(playback: PlaybackHandle, target: Target) -> (Playback, Feed) {
-    let (producer, consumer) = rtrb::RingBuffer::new(RING);
-    let end = Arc::new(OnceLock::new());
-    let tick = Playback { playback, target, samples: consumer, end: end.clone(), has_begun: false };
-    (tick, Feed { samples: producer, end })
+pub fn feed(playback: PlaybackHandle, spec: &PlaySpec, rate: Rate) -> (Playback, Feed) {
+    let (producer, consumer) = rtrb::RingBuffer::new(ring_length(rate));
+    let (end, alive) = (Arc::new(OnceLock::new()), Arc::new(()));
+    let tick = Playback {
+        playback,
+        target: spec.target,
+        is_instead: spec.is_instead,
+        rate,
+        samples: consumer,
+        end: end.clone(),
+        has_begun: false,
+        alive,
+    };
+    (tick, Feed { rate, samples: producer, end })
 }
 
 impl Playback {
-    /// The next tick of it, silence where there is none.
+    /// Loses its strong count when nobody hears the playback any more.
+    pub fn alive(&self) -> Weak<()> {
+        Arc::downgrade(&self.alive)
+    }
+
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// The next tick of it at its own rate, silence where there is none.
     pub fn pull(&mut self, frame: &mut [i16]) -> Pulled {
         // In this order: what was pushed before the end was told is seen when the end is, and the end
         // when the player has let go.
         let is_gone = self.samples.is_abandoned();
         let end = self.end.get().copied().or_else(|| is_gone.then_some(Err(GONE)));
         let available = self.samples.slots();
-        if !self.has_begun && end.is_none() && available < HEAD_START {
+        if !self.has_begun && end.is_none() && available < head_start(self.rate) {
             frame.fill(0);
             return Pulled::default();
         }
@@ -72,11 +102,16 @@ impl Playback {
         }
         rest.fill(0);
         let is_underrun = !rest.is_empty() && end.is_none();
-        Pulled { is_underrun, end: end.filter(|_| self.samples.slots() == 0) }
+        let end = end.filter(|_| self.samples.slots() == 0);
+        Pulled { has_begun: true, is_underrun, end }
     }
 }
 
 impl Feed {
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
     /// Samples that there is room for.
     pub fn room(&self) -> usize {
         self.samples.slots()
@@ -110,9 +145,12 @@ impl Feed {
 mod tests {
     use super::*;
     use crate::boundary::handle::LegHandle;
+    use crate::play::PlaySource;
 
     fn pair() -> (Playback, Feed) {
-        feed(PlaybackHandle::from_u64(1), Target::Leg(LegHandle::from_u64(1)))
+        let target = Target::Leg(LegHandle::from_u64(1));
+        let spec = PlaySpec::new(PlaySource::File("a.wav".into()), target);
+        feed(PlaybackHandle::from_u64(1), &spec, Rate::Narrow)
     }
 
     #[test]
@@ -126,8 +164,9 @@ mod tests {
         feed.push(&[5; 101]);
         feed.end(Ok(()));
         let pulled: Vec<Pulled> = (0..11).map(|_| playback.pull(&mut frame)).collect();
-        assert_eq!(pulled[..10], [Pulled::default(); 10]);
-        assert_eq!(pulled[10], Pulled { is_underrun: false, end: Some(Ok(())) });
+        let heard = Pulled { has_begun: true, ..Pulled::default() };
+        assert_eq!(pulled[..10], [heard; 10]);
+        assert_eq!(pulled[10], Pulled { end: Some(Ok(())), ..heard });
         assert_eq!((frame[99], frame[100]), (5, 0));
     }
 
@@ -148,7 +187,7 @@ mod tests {
     #[test]
     fn a_full_ring_takes_no_more_and_a_dropped_one_says_so() {
         let (playback, mut feed) = pair();
-        assert_eq!(feed.push(&[1; 20_000]), RING);
+        assert_eq!(feed.push(&[1; 20_000]), 16_000);
         assert_eq!((feed.room(), feed.push(&[1; 10])), (0, 0));
         drop(playback);
         assert!(feed.is_abandoned());

@@ -1,15 +1,22 @@
-//! Files that are heard: opened, decoded and resampled on a thread of its own, never on the tick.
+//! What is heard beside people: made or decoded on a thread of its own, never on the tick.
 //!
 //! `tl-play` opens a file and hands a [`feed::Playback`] to the media thread, then keeps its ring of two
-//! seconds filled ([`player`]). A file is read by [`source`] (a [`wav`] or an [`mp3`]), as often as it
-//! shall be heard, and brought to the rate of the rooms ([`resample`]). Files are hostile until proven
-//! otherwise: sizes, times and errors are bounded, and a panic fails one playback.
+//! seconds filled ([`player`]) by a [`program`]: a file ([`wav`], [`mp3`], [`opus`]) or [`tones`], as
+//! often as it shall be heard, brought to the rate that its target had when it was asked for
+//! ([`resample`]). What is still being fetched comes from a socket, read by a thread of its own. Files are
+//! hostile until
+//! proven otherwise: sizes, times and errors are bounded, and a panic fails one playback.
 
 pub mod feed;
+pub mod input;
 mod mp3;
+mod ogg;
+mod opus;
 pub mod player;
+pub mod program;
 mod resample;
 pub mod source;
+pub mod tones;
 mod wav;
 
 use std::io;
@@ -22,8 +29,10 @@ use crate::boundary::command::CommandId;
 use crate::boundary::counters::Counters;
 use crate::boundary::handle::PlaybackHandle;
 use crate::boundary::sink::EventSink;
+use crate::media::codec::Rate;
 use crate::media::command::MediaHandle;
 use crate::play::player::Player;
+use crate::play::tones::Tones;
 use crate::record::spec::Target;
 
 /// Plays that wait to be opened; more are refused as busy.
@@ -32,11 +41,32 @@ const QUEUE: usize = 4_096;
 /// What shall be heard, and by whom.
 #[derive(Clone, Debug)]
 pub struct PlaySpec {
-    pub path: PathBuf,
+    pub source: PlaySource,
     /// A leg alone, or everybody in a room. Queued behind what plays there.
     pub target: Target,
     /// How often; 0: until it is stopped.
     pub loops: u32,
+    /// While it sounds its target hears nothing else (but the beep of a recording); else it is mixed.
+    pub is_instead: bool,
+    /// Hundredths of dB by which it is lowered, within [`LEVEL_CDB`].
+    pub level_cdb: i16,
+}
+
+#[derive(Clone, Debug)]
+pub enum PlaySource {
+    /// A file, or a socket that gives one to each who connects while it is being fetched ([`input`]).
+    File(PathBuf),
+    Tones(Tones),
+}
+
+/// Nothing is played louder than it is.
+pub const LEVEL_CDB: std::ops::RangeInclusive<i16> = -6_000..=0;
+
+impl PlaySpec {
+    /// Once, mixed, as loud as it is.
+    pub fn new(source: PlaySource, target: Target) -> Self {
+        Self { source, target, loops: 1, is_instead: false, level_cdb: 0 }
+    }
 }
 
 #[derive(Debug)]
@@ -44,6 +74,8 @@ pub struct PlayRequest {
     pub command: CommandId,
     pub playback: PlaybackHandle,
     pub spec: PlaySpec,
+    /// Its target's, now; what it becomes later is followed on the tick.
+    pub rate: Rate,
 }
 
 /// The player has more requests waiting than it can take, or is gone.

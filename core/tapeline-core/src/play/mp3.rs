@@ -1,7 +1,6 @@
 //! MP3, by symphonia's frame reader and decoder alone (docs/decisions/0012-symphonia-to-play-files.md).
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Cursor, Read};
 
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
@@ -10,6 +9,7 @@ use symphonia::core::io::{MediaSourceStream, ReadOnlySource};
 use symphonia::default::codecs::MpaDecoder;
 use symphonia::default::formats::MpaReader;
 
+use crate::play::input::Input;
 use crate::play::source::{DAMAGED, Fault, RATES_HZ, mix_down};
 
 /// Frames in a row that cannot be decoded; a break in a stream costs two or three.
@@ -25,8 +25,8 @@ pub struct Mp3Source {
 }
 
 impl Mp3Source {
-    pub fn open(mut reader: BufReader<File>) -> Result<Self, Fault> {
-        skip_tags(&mut reader)?;
+    pub fn open(mut input: Input) -> Result<Self, Fault> {
+        let reader = skip_tags(&mut input)?.chain(input);
         let stream =
             MediaSourceStream::new(Box::new(ReadOnlySource::new(reader)), Default::default());
         let frames = MpaReader::try_new(stream, FormatOptions::default()).map_err(|_| DAMAGED)?;
@@ -49,6 +49,7 @@ impl Mp3Source {
                 Ok(Some(packet)) => packet,
                 Ok(None) => return Ok(false),
                 Err(Error::DecodeError(_)) => continue,
+                Err(Error::IoError(error)) => return Err(Fault::of_decoding(&error)),
                 Err(_) => return Err(DAMAGED),
             };
             match self.decoder.decode(&packet) {
@@ -70,20 +71,19 @@ impl Mp3Source {
     }
 }
 
-/// ID3v2 tags at the start (id3.org, ID3v2.4 §3.1): nobody here reads them.
-fn skip_tags(reader: &mut BufReader<File>) -> Result<(), Fault> {
+/// ID3v2 tags at the start (id3.org, ID3v2.4 §3.1): nobody here reads them. Gives back what was read
+/// behind them.
+fn skip_tags(input: &mut Input) -> Result<Cursor<[u8; 10]>, Fault> {
     for _ in 0..TAGS {
         let mut head = [0; 10];
-        reader.read_exact(&mut head).map_err(|_| DAMAGED)?;
+        input.read_exact(&mut head).map_err(|_| DAMAGED)?;
         let [b'I', b'D', b'3', _, _, flags, size @ ..] = head else {
-            reader.seek_relative(-10).map_err(|_| DAMAGED)?;
-            return Ok(());
+            return Ok(Cursor::new(head));
         };
         // Seven bits a byte; a footer repeats the head.
         let size = size.iter().fold(0, |size, byte| size << 7 | u64::from(byte & 0x7f));
         let footer = if flags & 0x10 != 0 { 10 } else { 0 };
-        let at = reader.stream_position().map_err(|_| DAMAGED)?;
-        reader.seek(SeekFrom::Start(at + size + footer)).map_err(|_| DAMAGED)?;
+        input.skip(size + footer).map_err(|_| DAMAGED)?;
     }
-    Ok(())
+    Err(DAMAGED)
 }

@@ -1,29 +1,29 @@
 //! The thread that opens, decodes and feeds: every playback gets a slice in turn.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::boundary::counters::Counters;
 use crate::boundary::event::Event;
 use crate::boundary::sink::EventSink;
 use crate::media::command::{MediaBusy, MediaCommand, MediaHandle};
-use crate::media::frame::TICKS_PER_SECOND;
-use crate::play::PlayRequest;
-use crate::play::feed::{Feed, PLAY_RATE_HZ, feed};
-use crate::play::resample::Resampler;
-use crate::play::source::{Fault, Source};
+use crate::play::feed::{Feed, feed};
+use crate::play::program::{Program, slice_length};
+use crate::play::source::{Fault, Origin};
+use crate::play::{PlayRequest, PlaySource};
 use crate::record::disk::explain;
 
+/// Streams at once, a thread each.
+const STREAMS: usize = 64;
 const FILE_LIMIT: u64 = 64 << 20;
-const SECONDS_LIMIT: u64 = 2 * 3_600;
 /// Rings hold two seconds: looked after ten times a second they stay full.
 const PERIOD: Duration = Duration::from_millis(100);
-/// Samples made for one playback before the next gets its turn: a quarter of a second.
-const SLICE: usize = PLAY_RATE_HZ as usize / 4;
 
 pub struct Player {
     requests: Receiver<PlayRequest>,
@@ -31,6 +31,8 @@ pub struct Player {
     events: EventSink,
     counters: Arc<Counters>,
     jobs: Vec<Job>,
+    /// Each ends with its playback.
+    streams: Vec<JoinHandle<()>>,
 }
 
 struct Job {
@@ -45,7 +47,7 @@ impl Player {
         events: EventSink,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { requests, media, events, counters, jobs: Vec::new() }
+        Self { requests, media, events, counters, jobs: Vec::new(), streams: Vec::new() }
     }
 
     /// Runs until nobody can send requests any more.
@@ -73,6 +75,7 @@ impl Player {
     }
 
     fn take_on(&mut self, request: PlayRequest) {
+        self.streams.retain(|thread| !thread.is_finished());
         let command = request.command;
         if let Err(reason) = self.open(request) {
             self.events.send(Event::CommandFailed { command, reason: reason.into() });
@@ -81,25 +84,33 @@ impl Player {
 
     /// The media thread answers when the playback is queued there; the reason is for people.
     fn open(&mut self, request: PlayRequest) -> Result<(), String> {
-        let PlayRequest { command, playback, spec } = request;
-        // A FIFO or a device would hold everybody up.
-        let mut options = OpenOptions::new();
-        let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(&spec.path);
-        let file = file.map_err(|error| explain(&error, &spec.path))?;
-        let metadata = file.metadata().map_err(|error| explain(&error, &spec.path))?;
-        if !metadata.is_file() {
-            return Err(format!("{} is no file", spec.path.display()));
-        }
-        if metadata.len() > FILE_LIMIT {
-            let (size, limit) = (metadata.len() >> 20, FILE_LIMIT >> 20);
-            return Err(format!("the file has {size} MB, at most {limit} MB are played"));
-        }
-        let (playback, feed) = feed(playback, spec.target);
+        let PlayRequest { command, playback, spec, rate } = request;
+        let (playback, feed) = feed(playback, &spec, rate);
+        let origin = match spec.source {
+            PlaySource::Tones(tones) => Origin::Tones(tones),
+            PlaySource::File(path) if is_socket(&path) => {
+                if self.streams.len() == STREAMS {
+                    return Err(format!("{STREAMS} streams play already"));
+                }
+                Origin::Stream(path, playback.alive())
+            }
+            PlaySource::File(path) => Origin::File(open_file(&path)?),
+        };
+        let is_stream = matches!(origin, Origin::Stream(..));
+        let job = Job { feed, program: Program::new(origin, spec.loops, rate, spec.level_cdb) };
         let play = Box::new(playback);
         if let Err(MediaBusy) = self.media.send(MediaCommand::AddPlay { command, play }) {
             return Err("the audio thread takes no more commands now".into());
         }
-        self.jobs.push(Job { feed, program: Program::new(file, spec.loops) });
+        if is_stream {
+            let counters = self.counters.clone();
+            let name = thread::Builder::new().name("tl-stream".into());
+            let thread = name.spawn(move || job.run_alone(&counters));
+            // Without a thread the job is dropped, and the media thread says that it has failed.
+            self.streams.push(thread.map_err(|error| format!("no thread for a stream: {error}"))?);
+        } else {
+            self.jobs.push(job);
+        }
         Ok(())
     }
 
@@ -108,16 +119,32 @@ impl Player {
         let mut has_more = false;
         let counters = &self.counters;
         self.jobs.retain_mut(|job| {
-            let step = catch_unwind(AssertUnwindSafe(|| job.step())).unwrap_or_else(|_| {
-                Counters::add(&counters.caught_panics, 1);
-                job.feed.end(Err("a fault inside the player"));
-                Step::Over
-            });
+            let step = job.guarded_step(counters);
             has_more |= step == Step::More;
             step != Step::Over
         });
         has_more
     }
+}
+
+fn is_socket(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|it| it.file_type().is_socket())
+}
+
+/// Only what can be read without waiting for anybody.
+fn open_file(path: &Path) -> Result<File, String> {
+    // A FIFO or a device would hold everybody up.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = file.map_err(|error| explain(&error, path))?;
+    let metadata = file.metadata().map_err(|error| explain(&error, path))?;
+    if !metadata.is_file() {
+        return Err(format!("{} is no file", path.display()));
+    }
+    if metadata.len() > FILE_LIMIT {
+        let (size, limit) = (metadata.len() >> 20, FILE_LIMIT >> 20);
+        return Err(format!("the file has {size} MB, at most {limit} MB are played"));
+    }
+    Ok(file)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,11 +156,30 @@ enum Step {
 }
 
 impl Job {
+    /// A stream: reading it may wait for whoever sends it.
+    fn run_alone(mut self, counters: &Counters) {
+        loop {
+            match self.guarded_step(counters) {
+                Step::Full => thread::sleep(PERIOD),
+                Step::More => {}
+                Step::Over => return,
+            }
+        }
+    }
+
+    fn guarded_step(&mut self, counters: &Counters) -> Step {
+        catch_unwind(AssertUnwindSafe(|| self.step())).unwrap_or_else(|_| {
+            Counters::add(&counters.caught_panics, 1);
+            self.feed.end(Err("a fault inside the player"));
+            Step::Over
+        })
+    }
+
     fn step(&mut self) -> Step {
         if self.feed.is_abandoned() {
             return Step::Over;
         }
-        if self.feed.room() < SLICE {
+        if self.feed.room() < slice_length(self.feed.rate()) {
             return Step::Full;
         }
         match self.program.slice() {
@@ -147,110 +193,5 @@ impl Job {
                 Step::Over
             }
         }
-    }
-}
-
-/// A file's audio as often as it shall be heard, at the rate of the rooms.
-pub struct Program {
-    file: File,
-    /// Passes that have not begun; `None`: no end of them.
-    passes_left: Option<u32>,
-    pass: Option<Pass>,
-    fault: Option<Fault>,
-    /// Made but not taken yet.
-    ready: Vec<i16>,
-    mono: Vec<f32>,
-    resampled: Vec<f32>,
-}
-
-struct Pass {
-    source: Source,
-    resampler: Option<Resampler>,
-    /// Samples of the file so far.
-    heard: u64,
-}
-
-impl Program {
-    /// `loops` 0: without end.
-    pub fn new(file: File, loops: u32) -> Self {
-        Self {
-            file,
-            passes_left: (loops > 0).then_some(loops),
-            pass: None,
-            fault: None,
-            ready: Vec::new(),
-            mono: Vec::new(),
-            resampled: Vec::new(),
-        }
-    }
-
-    /// What comes next, at most a quarter of a second; the error is the end, good or bad.
-    pub fn slice(&mut self) -> Result<&[i16], Result<(), Fault>> {
-        while self.ready.len() < SLICE {
-            match self.make_more() {
-                Ok(true) => {}
-                Ok(false) if self.ready.is_empty() => return Err(Ok(())),
-                Ok(false) => break,
-                Err(fault) if self.ready.is_empty() => return Err(Err(fault)),
-                // What could be decoded before the fault is heard first.
-                Err(fault) => {
-                    self.fault = Some(fault);
-                    break;
-                }
-            }
-        }
-        Ok(self.ready.get(..SLICE.min(self.ready.len())).unwrap_or(&[]))
-    }
-
-    pub fn taken(&mut self, samples: usize) {
-        self.ready.drain(..samples.min(self.ready.len()));
-    }
-
-    /// False when all passes are over.
-    fn make_more(&mut self) -> Result<bool, Fault> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
-        }
-        let Some(pass) = &mut self.pass else { return self.begin_pass() };
-        self.mono.clear();
-        self.resampled.clear();
-        let has_more = pass.source.read(&mut self.mono)?;
-        pass.heard += self.mono.len() as u64;
-        if pass.heard > SECONDS_LIMIT * u64::from(pass.source.rate_hz()) {
-            return Err(Fault("the file is longer than two hours"));
-        }
-        let samples = match &mut pass.resampler {
-            None => &self.mono,
-            Some(resampler) => {
-                resampler.process(&self.mono, &mut self.resampled);
-                if !has_more {
-                    resampler.finish(&mut self.resampled);
-                }
-                &self.resampled
-            }
-        };
-        self.ready.extend(samples.iter().map(|it| (it * 32_768.0).round() as i16));
-        if !has_more {
-            if pass.heard == 0 {
-                return Err(Fault("the file holds no audio"));
-            }
-            // A file of a few samples that is repeated shall not be opened thousands of times a second.
-            let missing = u64::from(PLAY_RATE_HZ / TICKS_PER_SECOND).saturating_sub(pass.heard);
-            self.ready.extend(std::iter::repeat_n(0, missing as usize));
-            self.pass = None;
-        }
-        Ok(true)
-    }
-
-    fn begin_pass(&mut self) -> Result<bool, Fault> {
-        match &mut self.passes_left {
-            Some(0) => return Ok(false),
-            Some(passes) => *passes -= 1,
-            None => {}
-        }
-        let source = Source::open(&self.file)?;
-        let resampler = Resampler::new(source.rate_hz(), PLAY_RATE_HZ);
-        self.pass = Some(Pass { source, resampler, heard: 0 });
-        Ok(true)
     }
 }

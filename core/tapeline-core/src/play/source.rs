@@ -1,9 +1,15 @@
 //! One pass through a file: which decoder it needs, and its audio as mono samples of its own rate.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Weak;
 
+use crate::media::codec::Rate;
+use crate::play::input::Input;
 use crate::play::mp3::Mp3Source;
+use crate::play::opus::OpusSource;
+use crate::play::tones::{ToneSource, Tones};
 use crate::play::wav::WavSource;
 
 /// What can be wrong with a file, for people; static, because the tick reports it.
@@ -11,33 +17,70 @@ use crate::play::wav::WavSource;
 pub struct Fault(pub &'static str);
 
 pub const DAMAGED: Fault = Fault("the file is damaged");
-const UNREADABLE: Fault = Fault("the file cannot be read");
-const UNKNOWN: Fault = Fault("the file is neither a WAV nor an MP3");
+const UNKNOWN: Fault = Fault("the file is neither WAV nor MP3 nor Ogg Opus");
+
+impl Fault {
+    pub fn of_reading(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self("the stream gave nothing for 30 s"),
+            io::ErrorKind::ConnectionAborted => Self("nobody hears the stream any more"),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                Self("the stream broke off")
+            }
+            _ => Self("the file cannot be read"),
+        }
+    }
+
+    /// A decoder's: what is no fault of reading is one of the file.
+    pub fn of_decoding(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::Other => {
+                DAMAGED
+            }
+            _ => Self::of_reading(error),
+        }
+    }
+}
 
 /// Samples a second of the files that are played.
 pub const RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 
-/// Either kind of file.
+/// Where the audio comes from, to be opened for each pass.
+pub enum Origin {
+    File(File),
+    Tones(Tones),
+    /// A socket, and what lives as long as somebody hears it.
+    Stream(PathBuf, Weak<()>),
+}
+
+impl Origin {
+    /// `rate`: what is made here has it; a file keeps its own.
+    pub fn open(&self, rate: Rate) -> Result<Source, Fault> {
+        let input = match self {
+            Self::File(file) => Input::of_file(file),
+            Self::Stream(path, playback) => Input::of_stream(path, playback.clone()),
+            Self::Tones(tones) => return Ok(Source::Tones(ToneSource::new(tones, rate))),
+        };
+        Source::open(input.map_err(|error| Fault::of_reading(&error))?, rate)
+    }
+}
+
 pub enum Source {
     Wav(WavSource),
     Mp3(Box<Mp3Source>),
+    Opus(Box<OpusSource>),
+    Tones(ToneSource),
 }
 
 impl Source {
-    /// From the file's start, whatever was read of it before.
-    pub fn open(file: &File) -> Result<Self, Fault> {
-        let mut file = file.try_clone().map_err(|_| UNREADABLE)?;
-        let mut start = Vec::new();
-        file.seek(SeekFrom::Start(0)).map_err(|_| UNREADABLE)?;
-        Read::by_ref(&mut file).take(4).read_to_end(&mut start).map_err(|_| UNREADABLE)?;
-        file.seek(SeekFrom::Start(0)).map_err(|_| UNREADABLE)?;
-        let reader = BufReader::with_capacity(64 << 10, file);
-        match start.as_slice() {
-            b"RIFF" | b"RF64" => WavSource::open(reader).map(Self::Wav),
-            [b'I', b'D', b'3', ..] => Mp3Source::open(reader).map(|it| Self::Mp3(Box::new(it))),
+    fn open(input: Input, rate: Rate) -> Result<Self, Fault> {
+        match input.start() {
+            b"RIFF" | b"RF64" => WavSource::open(input).map(Self::Wav),
+            b"OggS" => OpusSource::open(input, rate).map(|it| Self::Opus(Box::new(it))),
+            [b'I', b'D', b'3', ..] => Mp3Source::open(input).map(|it| Self::Mp3(Box::new(it))),
             // The eleven bits that begin every frame.
             [0xff, second, ..] if second & 0xe0 == 0xe0 => {
-                Mp3Source::open(reader).map(|it| Self::Mp3(Box::new(it)))
+                Mp3Source::open(input).map(|it| Self::Mp3(Box::new(it)))
             }
             _ => Err(UNKNOWN),
         }
@@ -47,6 +90,8 @@ impl Source {
         match self {
             Self::Wav(source) => source.rate_hz(),
             Self::Mp3(source) => source.rate_hz(),
+            Self::Opus(source) => source.rate_hz(),
+            Self::Tones(source) => source.rate_hz(),
         }
     }
 
@@ -55,6 +100,8 @@ impl Source {
         match self {
             Self::Wav(source) => source.read(mono),
             Self::Mp3(source) => source.read(mono),
+            Self::Opus(source) => source.read(mono),
+            Self::Tones(source) => Ok(source.read(mono)),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! WAV as others write it: PCM of 8 to 32 bits, float, G.711; one or two channels.
 
-use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 
 use crate::media::codec::g711::{ALAW_TO_LINEAR, ULAW_TO_LINEAR};
+use crate::play::input::Input;
 use crate::play::source::{DAMAGED, Fault, RATES_HZ, mix_down};
 
 const NOT_PLAYED: Fault = Fault("the WAV holds neither PCM, float nor G.711");
@@ -115,15 +115,16 @@ impl Format {
 }
 
 pub struct WavSource {
-    reader: BufReader<File>,
+    reader: Input,
     format: Format,
     /// Bytes of the data chunk that were not read yet.
     left: u64,
     bytes: Vec<u8>,
+    fault: Option<Fault>,
 }
 
 impl WavSource {
-    pub fn open(mut reader: BufReader<File>) -> Result<Self, Fault> {
+    pub fn open(mut reader: Input) -> Result<Self, Fault> {
         let mut head = [0; 12];
         reader.read_exact(&mut head).map_err(|_| DAMAGED)?;
         if !head.ends_with(b"WAVE") {
@@ -139,7 +140,7 @@ impl WavSource {
                 b"data" => {
                     let format = format.ok_or(DAMAGED)?;
                     let left = if size == UNKNOWN { u64::MAX } else { u64::from(size) };
-                    return Ok(Self { reader, format, left, bytes: Vec::new() });
+                    return Ok(Self { reader, format, left, bytes: Vec::new(), fault: None });
                 }
                 b"fmt " if size <= 256 => {
                     let mut bytes = vec![0; size as usize];
@@ -163,20 +164,24 @@ impl WavSource {
         let frame = coding.bytes() * channels;
         let wanted = self.left.min((FRAMES * frame) as u64);
         self.bytes.clear();
-        let taken = Read::by_ref(&mut self.reader).take(wanted).read_to_end(&mut self.bytes);
-        let taken = taken.map_err(|_| Fault("the file cannot be read"))?;
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let read = Read::by_ref(&mut self.reader).take(wanted).read_to_end(&mut self.bytes);
+        // What came before a fault is heard.
+        self.fault = read.err().map(|error| Fault::of_reading(&error));
+        let taken = self.bytes.len();
         self.left -= taken as u64;
         let whole = self.bytes.get(..taken / frame * frame).unwrap_or(&[]);
         mix_down(whole.chunks_exact(coding.bytes()).map(|it| coding.decode(it)), channels, mono);
-        Ok(taken as u64 == wanted && self.left > 0)
+        Ok(self.fault.is_some() || (taken as u64 == wanted && self.left > 0))
     }
 }
 
 /// Padding and chunks that are not audio.
-fn skip(reader: &mut BufReader<File>, bytes: u32) -> Result<(), Fault> {
-    match reader.seek_relative(i64::from(bytes)) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(DAMAGED),
-        Err(_) => Err(Fault("the file cannot be read")),
-    }
+fn skip(reader: &mut Input, bytes: u32) -> Result<(), Fault> {
+    reader.skip(bytes.into()).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => DAMAGED,
+        _ => Fault::of_reading(&error),
+    })
 }

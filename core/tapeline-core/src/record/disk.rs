@@ -18,6 +18,8 @@ pub trait Spool: Send + Sync {
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes a folder that is empty.
     fn remove_folder(&self, folder: &Path) -> io::Result<()>;
+    /// Moves a file over another one of the same folder, durably.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes everything written so far durable, names included.
     fn sync_all(&self) -> io::Result<()>;
     fn free_bytes(&self) -> io::Result<u64>;
@@ -90,6 +92,11 @@ impl Spool for DiskSpool {
 
     fn remove_folder(&self, folder: &Path) -> io::Result<()> {
         std::fs::remove_dir(folder)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)?;
+        to.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
 
     fn sync_all(&self) -> io::Result<()> {

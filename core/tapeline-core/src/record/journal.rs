@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::boundary::event::FinishReason;
+use crate::boundary::event::{FinishReason, TrackFile};
 use crate::boundary::handle::LegHandle;
 use crate::record::spec::{Format, RecordingSpec, Target};
 use crate::record::tap::{Mark, MarkKind};
+use crate::record::writer::health::Oddity;
 use crate::record::writer::timeline::Gap;
 
 pub const FILE_NAME: &str = "journal.jsonl";
@@ -18,6 +19,35 @@ pub const VERSION: u64 = 1;
 pub const LABEL_LIMIT: usize = 64 << 10;
 /// Lines a second for `buffer_delay` and `concealed`, the kinds that a bad network can flood.
 const STATISTIC_LINES_PER_SECOND: u32 = 20;
+
+/// Which track of a recording a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackSeat {
+    pub number: u32,
+    pub leg: LegHandle,
+    /// Where its first sample stands in the main file.
+    pub offset_samples: u64,
+}
+
+impl TrackSeat {
+    /// Its file, as long as nothing is known of what is in it.
+    pub fn file(self, rate_hz: u32) -> TrackFile {
+        TrackFile {
+            number: self.number,
+            leg: self.leg.to_u64(),
+            offset_ms: self.offset_samples.saturating_mul(1000) / u64::from(rate_hz.max(1)),
+            sample_count: 0,
+            byte_count: 0,
+            sha256: String::new(),
+            missing_ms: Vec::new(),
+        }
+    }
+
+    fn to_json(self) -> Value {
+        let Self { number, leg, offset_samples } = self;
+        json!({"number": number, "leg": leg.to_u64(), "offset": offset_samples})
+    }
+}
 
 /// Makes lines; the writer puts them into the file.
 pub struct Journal {
@@ -53,7 +83,7 @@ impl Journal {
     }
 
     /// The first line, before any audio.
-    pub fn start(&mut self, spec: &RecordingSpec, opened_unix_us: i64) {
+    pub fn start(&mut self, spec: &RecordingSpec, track: Option<TrackSeat>, opened_unix_us: i64) {
         let label = serde_json::from_str(&spec.label).unwrap_or_else(|_| json!(spec.label));
         let target = match spec.target {
             Target::Room(room) => json!({"room": room.to_u64()}),
@@ -71,8 +101,14 @@ impl Journal {
             "limit_ms": spec.limit_ms,
             "silence_limit_ms": spec.silence.limit_ms,
             "silence_waits_for_speech": spec.silence.waits_for_speech,
-            "beep": spec.beep,
+            "pause_as": if spec.pause.as_silence { "silence" } else { "skip" },
+            "pause_limit_ms": spec.pause.limit_ms,
+            "beep": spec.beep.at_start,
+            "beep_every_ms": spec.beep.every_ms,
+            "beep_in_file": spec.beep.in_file,
             "trim_silence": spec.trim_silence,
+            "tracks": spec.tracks,
+            "track": track.map(TrackSeat::to_json),
             "opened_unix_us": opened_unix_us,
             "label": label,
         }));
@@ -107,6 +143,9 @@ impl Journal {
                 }
                 json!({"type": "concealed", "at": at, "leg": leg.to_u64(), "samples": samples})
             }
+            MarkKind::Sound { leg, sound } => {
+                json!({"type": sound.as_str(), "at": at, "leg": leg.to_u64()})
+            }
             MarkKind::PauseBegan { unix_us } => {
                 json!({"type": "pause_began", "at": at, "unix_us": unix_us})
             }
@@ -117,9 +156,11 @@ impl Journal {
             MarkKind::AudioBegan { unix_us } => {
                 json!({"type": "audio_began", "at": at, "unix_us": unix_us})
             }
-            // Gaps and the end have lines of their own.
-            MarkKind::Overflow { .. }
+            // Gaps, the end and a track's first line tell these.
+            MarkKind::TrackBegan { .. }
+            | MarkKind::Overflow { .. }
             | MarkKind::SkippedTicks { .. }
+            | MarkKind::PausedTicks { .. }
             | MarkKind::Finished { .. } => return,
         };
         self.add(line);
@@ -130,9 +171,24 @@ impl Journal {
         self.add(json!({"type": "trimmed", "at": at, "samples": samples}));
     }
 
+    /// What is odd about the audio from `at` on: a reason of `RecordingFinished::notes`.
+    pub fn oddity(&mut self, oddity: &Oddity) {
+        self.add(json!({
+            "type": oddity.reason,
+            "at": oddity.at,
+            "samples": oddity.samples,
+            "channel": oddity.channel,
+        }));
+    }
+
     /// Facts that were not written for lack of room.
     pub fn omit(&mut self, facts: u64) {
         self.omitted += facts;
+    }
+
+    /// From the sample `at` on the audio went raw into a second file.
+    pub fn encoder_fault(&mut self, at: u64, detail: &str) {
+        self.add(json!({"type": "encoder_fault", "at": at, "detail": detail}));
     }
 
     pub fn trouble(&mut self, at: u64, detail: &str) {
@@ -192,7 +248,7 @@ mod tests {
     use super::*;
     use crate::boundary::handle::{Handle, RoomHandle};
     use crate::record::silence::SilenceRule;
-    use crate::record::spec::ChannelLayout;
+    use crate::record::spec::{BeepRule, ChannelLayout, PauseRule};
     use crate::record::tap::TickTime;
 
     const LEG: LegHandle = LegHandle(Handle { slot: 3, generation: 1 });
@@ -213,13 +269,16 @@ mod tests {
             rate_hz: 8000,
             limit_ms: 0,
             silence: SilenceRule::default(),
-            beep: false,
+            pause: PauseRule::default(),
+            beep: BeepRule::NONE,
             trim_silence: false,
+            tracks: false,
             label: r#"{"recording":"rec_1"}"#.into(),
         };
         let mut journal = Journal::new(8000);
-        journal.start(&spec, 77);
-        journal.start(&RecordingSpec { label: "not JSON\n\"".into(), ..spec }, 78);
+        journal.start(&spec, None, 77);
+        let track = Some(TrackSeat { number: 2, leg: LEG, offset_samples: 160 });
+        journal.start(&RecordingSpec { label: "not JSON\n\"".into(), ..spec }, track, 78);
 
         let lines = lines(&mut journal);
         assert_eq!(lines[0]["type"], "start");
@@ -227,6 +286,7 @@ mod tests {
         assert_eq!(lines[0]["label"]["recording"], "rec_1");
         assert_eq!(lines[0]["target"]["room"], 2);
         assert_eq!(lines[1]["label"], "not JSON\n\"");
+        assert_eq!((&lines[0]["track"], &lines[1]["track"]["offset"]), (&Value::Null, &json!(160)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::boundary::event::FinishReason;
 use crate::boundary::handle::LegHandle;
+use crate::media::leg::level::Sound;
 
 /// When a tick happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,10 @@ pub enum MarkKind {
     SkippedTicks {
         samples: u64,
     },
+    /// The same inside a pause that is silence in the file: nothing is missing.
+    PausedTicks {
+        samples: u64,
+    },
     /// A participant of the recorded room. `delay_ms` is its jitter buffer's delay at that moment.
     Joined {
         leg: LegHandle,
@@ -48,17 +53,28 @@ pub enum MarkKind {
         leg: LegHandle,
         samples: u32,
     },
+    /// From now on a leg is silent, or sends nothing, or is heard again.
+    Sound {
+        leg: LegHandle,
+        sound: Sound,
+    },
     /// What follows was not recorded, by command.
     PauseBegan {
         unix_us: i64,
     },
-    /// So many samples were not recorded.
+    /// So many samples were not recorded; where pauses are silence, they end here.
     PauseEnded {
         samples: u64,
     },
     /// Silence before the first sound was left out: the first sample of the file is of that instant.
     AudioBegan {
         unix_us: i64,
+    },
+    /// The first of a track: whose it is, and where its first sample stands in the main recording.
+    TrackBegan {
+        leg: LegHandle,
+        number: u32,
+        offset: u64,
     },
     /// Of what was recorded, silence behind `keep` is cut off.
     Finished {

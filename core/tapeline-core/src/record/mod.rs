@@ -4,10 +4,12 @@
 //! `audio.part`, `journal.jsonl` and `blocks.sha256` and hands a [`tap::Tap`] to the media thread; the
 //! tick pushes samples and marks; one of two writer threads `tl-writer-N` lays them out in time
 //! ([`writer::timeline`]), encodes, appends, and finishes the file when the tap says so. `tl-sync` makes
-//! all files durable together, once a second. The finished file keeps its name: the control plane
+//! all files durable together, about once a second. The finished file keeps its name: the control plane
 //! renames it.
 
 pub mod blocks;
+pub mod booth;
+mod crew;
 pub mod disk;
 pub mod format;
 pub mod journal;
@@ -32,7 +34,10 @@ use crate::boundary::command::{CommandId, StartRecording};
 use crate::boundary::counters::Counters;
 use crate::boundary::sink::EventSink;
 use crate::media::command::MediaHandle;
+use crate::record::booth::Booth;
+use crate::record::crew::Crew;
 use crate::record::disk::{DiskSpool, Spool};
+use crate::record::format::{Mp3Maker, lame};
 use crate::record::opener::{OpenRequest, Opener};
 use crate::record::writer::WriterPort;
 use crate::record::writer::recording::Desk;
@@ -41,6 +46,8 @@ use crate::sys::disk::lower_own_priority;
 
 /// Starts that wait for the opener; more are refused as busy.
 const OPEN_QUEUE: usize = 4_096;
+/// What is left of the reserve when running recordings end, too.
+const FLOOR_SHARE: u64 = 8;
 /// Below the media thread's priority and everybody's default: the rings hold 8 s.
 const WRITER_NICE: i32 = 5;
 
@@ -48,7 +55,8 @@ const WRITER_NICE: i32 = 5;
 pub struct RecordConfig {
     /// All recordings lie beneath this folder, on one file system. Made when missing.
     pub spool: PathBuf,
-    /// No recording starts when less than this is free on the spool's disk.
+    /// No recording starts when less than this is free on the spool's disk, and those that run end when
+    /// less than an eighth of it is.
     pub reserve_bytes: u64,
     pub writers: usize,
 }
@@ -81,26 +89,30 @@ pub fn start(
     counters: Arc<Counters>,
 ) -> io::Result<RecordThreads> {
     let disk = DiskSpool::open(&config.spool)?;
-    start_on(disk, config, media, events, counters)
+    start_on(disk, lame::maker(), config, media, events, counters)
 }
 
-/// Starts the recorder on any disk.
+/// Starts the recorder on any disk, with any encoder.
 pub fn start_on(
     disk: Arc<dyn Spool>,
+    mp3: Mp3Maker,
     config: RecordConfig,
     media: MediaHandle,
     events: EventSink,
     counters: Arc<Counters>,
 ) -> io::Result<RecordThreads> {
-    let group = Arc::new(GroupSync::new()?);
+    let RecordConfig { spool, reserve_bytes, writers: writer_count } = config;
+    let group = Arc::new(GroupSync::new(reserve_bytes / FLOOR_SHARE)?);
     let mut ports = Vec::new();
     let mut others = Vec::new();
-    for number in 0..config.writers.max(1) {
+    for number in 0..writer_count.max(1) {
         let desk = Desk {
             events: events.clone(),
             counters: counters.clone(),
             disk: disk.clone(),
             group: group.clone(),
+            mp3: mp3.clone(),
+            booth: Booth::new(WRITER_NICE),
             samples: Vec::new(),
             bytes: Vec::new(),
         };
@@ -112,9 +124,20 @@ pub fn start_on(
     let (sync, sync_disk, sync_events) = (group.clone(), disk.clone(), events.clone());
     others.push(spawn("tl-sync".into(), move || sync.run(&sync_disk, &sync_events, &counters))?);
     let (sender, requests) = sync_channel(OPEN_QUEUE);
-    let RecordConfig { spool, reserve_bytes, .. } = config;
-    let opener =
-        Opener { requests, spool, reserve_bytes, disk, media, events, writers: writers.clone() };
+    let (crew, makers) = Crew::new(writers.clone())?;
+    others.push(spawn("tl-tracks".into(), move || makers.run())?);
+    let writers_of_opener = writers.clone();
+    let opener = Opener {
+        requests,
+        spool,
+        reserve_bytes,
+        disk,
+        mp3,
+        media,
+        events,
+        writers: writers_of_opener,
+        crew,
+    };
     let opener = Some(Builder::new().name("tl-open".into()).spawn(move || opener.run())?);
     Ok(RecordThreads { requests: Mutex::new(Some(sender)), writers, group, opener, others })
 }

@@ -72,6 +72,47 @@ impl ChannelLayout {
     }
 }
 
+/// What a pause does to the file. Nothing of the paused span is kept anywhere, either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PauseRule {
+    /// The file goes on with silence of the exact span; otherwise it goes on where it was.
+    pub as_silence: bool,
+    /// The recording resumes by itself after so many milliseconds; 0: never.
+    pub limit_ms: u64,
+}
+
+/// The tones that say "recording". The target hears them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BeepRule {
+    pub at_start: bool,
+    /// Another one so many milliseconds after the last, while the recording runs; 0: never.
+    pub every_ms: u64,
+    /// Their peak, hundredths of dB below full scale.
+    pub level_cdb: i32,
+    /// Whether they are in the file too.
+    pub in_file: bool,
+}
+
+impl BeepRule {
+    /// Clear, and below what hurts in an ear.
+    pub const LEVEL_CDB: i32 = -1_500;
+    pub const NONE: Self =
+        Self { at_start: false, every_ms: 0, level_cdb: Self::LEVEL_CDB, in_file: true };
+    pub const AT_START: Self = Self { at_start: true, ..Self::NONE };
+
+    /// Samples from the start to the first of them.
+    pub fn first_at(&self, rate_hz: u32) -> Option<u64> {
+        let every = self.every_ms.saturating_mul(u64::from(rate_hz)) / 1000;
+        if self.at_start { Some(0) } else { (self.every_ms > 0).then_some(every) }
+    }
+}
+
+impl Default for BeepRule {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct RecordingSpec {
     /// Folder of this recording in the spool; made when missing. Gets `audio.part` and `journal.jsonl`.
@@ -81,15 +122,19 @@ pub struct RecordingSpec {
     pub layout: ChannelLayout,
     /// The leg on the left of [`ChannelLayout::LegRest`]; other layouts have none.
     pub left_leg: Option<LegHandle>,
+    /// 0: the rate that its target's audio has when it starts.
+    /// 0: what the target's audio has when it starts.
     pub rate_hz: u32,
     /// The recording ends by itself after so many milliseconds of file; 0: never.
     pub limit_ms: u64,
     /// It also ends by itself when it is silent for too long.
     pub silence: SilenceRule,
-    /// A beep at its start: the target hears it, and it is in the file.
-    pub beep: bool,
+    pub pause: PauseRule,
+    pub beep: BeepRule,
     /// Silence before the first sound is never written, silence behind the last is cut off at the end.
     pub trim_silence: bool,
+    /// Beside the main file every participant of the room in a mono file of its own.
+    pub tracks: bool,
     /// Free text for the journal's first line (ids and labels of the control plane), JSON.
     pub label: String,
 }

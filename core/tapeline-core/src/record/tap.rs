@@ -5,12 +5,16 @@ use std::sync::Arc;
 use crate::boundary::event::FinishReason;
 use crate::boundary::handle::{LegHandle, RecorderHandle};
 use crate::media::beep::Beep;
-use crate::media::frame::{TICKS_PER_SECOND, energy};
+use crate::media::frame::{TICKS_PER_SECOND, energy, frame_length};
+use crate::media::resample::Fitting;
 use crate::record::silence::{SilenceLimit, SilenceRule, Trim};
-use crate::record::spec::{ChannelLayout, Target};
+use crate::record::spec::{BeepRule, ChannelLayout, PauseRule, Target};
 use crate::sys::eventfd::EventFd;
 
+pub mod tracks;
+
 pub use crate::record::mark::{Mark, MarkKind, TickTime};
+use tracks::{Lead, Tracks};
 
 /// Whether a recording goes on after a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +23,27 @@ pub enum TapState {
     LimitReached,
     /// Silent for as long as its [`SilenceRule`] allows.
     SilentTooLong,
+}
+
+/// What one push did to the file, for the tracks that follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// A pause that is skipped.
+    Nothing,
+    /// Silence before the first sound is held back.
+    Held,
+    /// A tick, and when the file begins with it what was held before.
+    Wrote {
+        before: usize,
+        length: usize,
+    },
+    /// A pause that is silence.
+    Silent {
+        samples: u64,
+    },
+    Skipped {
+        samples: u64,
+    },
 }
 
 /// What a tap takes and when it stops by itself.
@@ -33,8 +58,9 @@ pub struct TapSpec {
     /// Counts one channel; `None`: no limit.
     pub limit_samples: Option<u64>,
     pub silence: SilenceRule,
-    /// A beep sounds at its start; it is neither speech nor silence.
-    pub beep: bool,
+    pub pause: PauseRule,
+    /// A beep in the file is neither speech nor silence.
+    pub beep: BeepRule,
     pub trim_silence: bool,
 }
 
@@ -50,13 +76,26 @@ pub struct Tap {
     clock: u64,
     position: u64,
     dropped: u64,
+    /// It has been offered a tick outside a pause.
+    has_heard: bool,
     /// The clock when the pause began.
     paused_at: Option<u64>,
     silence: Option<SilenceLimit>,
     trim: Option<Trim>,
+    /// Samples of a beep that are still to come into the file.
     beep_left: u64,
+    /// The clock when the next beep is due.
+    next_beep: Option<u64>,
     /// The writer was told that half of the ring is full, and it has not been emptier since.
     is_urgent: bool,
+    step: Step,
+    tracks: Option<Box<Tracks>>,
+    /// Of a track that has not begun: whose it is, with its delay and what it has missed.
+    joined: Option<(LegHandle, u32, u64)>,
+    /// Of a track whose leg has another rate.
+    fitting: Option<Fitting>,
+    /// Of a track: where it begins in the main file.
+    offset: u64,
 }
 
 /// The writer's end of the same rings.
@@ -69,17 +108,18 @@ pub struct TapReader {
 pub const RING_MS: u64 = 8_192;
 /// Marks that fit between two visits of the writer.
 const MARKS: usize = 4_096;
-/// Of them, those that only gaps, pauses and the end may use, so that facts never cost the timeline its
-/// truth.
-const MARKS_FOR_GAPS: usize = 1_024;
 
 impl Tap {
     /// Both ends of a recording's rings. Allocates all that the ticks will use.
     pub fn new(spec: TapSpec, waker: Arc<EventFd>) -> (Self, TapReader) {
+        Self::with_marks(spec, waker, MARKS)
+    }
+
+    fn with_marks(spec: TapSpec, waker: Arc<EventFd>, marks: usize) -> (Self, TapReader) {
         let channels = usize::from(spec.layout.channels());
         let capacity = (u64::from(spec.rate_hz) * RING_MS / 1000) as usize * channels;
         let (samples, sample_reader) = rtrb::RingBuffer::new(capacity);
-        let (marks, mark_reader) = rtrb::RingBuffer::new(MARKS);
+        let (marks, mark_reader) = rtrb::RingBuffer::new(marks);
         let tap = Self {
             spec,
             channels,
@@ -90,13 +130,26 @@ impl Tap {
             clock: 0,
             position: 0,
             dropped: 0,
+            has_heard: false,
             paused_at: None,
             silence: SilenceLimit::new(spec.silence, spec.rate_hz),
             trim: spec.trim_silence.then(|| Trim::new(spec.rate_hz, channels)),
-            beep_left: if spec.beep { u64::from(Beep::samples(spec.rate_hz)) } else { 0 },
+            beep_left: 0,
+            next_beep: spec.beep.first_at(spec.rate_hz),
             is_urgent: false,
+            step: Step::Nothing,
+            tracks: None,
+            joined: None,
+            fitting: None,
+            offset: 0,
         };
         (tap, TapReader { samples: sample_reader, marks: mark_reader })
+    }
+
+    /// Beside what it takes, every participant gets a track.
+    pub fn with_tracks(mut self, tracks: Tracks) -> Self {
+        self.tracks = Some(Box::new(tracks));
+        self
     }
 
     pub fn spec(&self) -> &TapSpec {
@@ -143,6 +196,11 @@ impl Tap {
         self.push(length, || energy(left).max(energy(right)), interleaved)
     }
 
+    /// One tick of a paused recording: what it would be is not even asked for.
+    pub fn push_nothing(&mut self) -> TapState {
+        self.push(frame_length(self.spec.rate_hz), || 0, std::iter::empty())
+    }
+
     /// `samples` are interleaved, `energy` is that of the louder side.
     fn push(
         &mut self,
@@ -151,9 +209,26 @@ impl Tap {
         samples: impl Iterator<Item = i16>,
     ) -> TapState {
         self.clock += length as u64;
+        self.step = Step::Nothing;
         if self.is_paused() {
-            return TapState::Running;
+            return self.push_paused(length);
         }
+        self.has_heard = true;
+        let from = self.position;
+        let state = self.push_running(length, energy, samples);
+        if self.step == Step::Nothing {
+            let length = (self.position - from) as usize;
+            self.step = Step::Wrote { before: 0, length };
+        }
+        state
+    }
+
+    fn push_running(
+        &mut self,
+        length: usize,
+        energy: impl FnOnce() -> u64,
+        samples: impl Iterator<Item = i16>,
+    ) -> TapState {
         let is_beep = self.beep_left > 0;
         self.beep_left = self.beep_left.saturating_sub(length as u64);
         if self.silence.is_none() && self.trim.is_none() {
@@ -167,6 +242,53 @@ impl Tap {
         if is_over && state == TapState::Running { TapState::SilentTooLong } else { state }
     }
 
+    /// Of the pause nothing but its length goes into the file, if that.
+    fn push_paused(&mut self, length: usize) -> TapState {
+        if !self.spec.pause.as_silence || !self.has_begun() {
+            return TapState::Running;
+        }
+        let from = self.position;
+        let state = self.write(length, std::iter::repeat_n(0, length * self.channels));
+        self.step = Step::Silent { samples: self.position - from };
+        state
+    }
+
+    /// After each push: the tracks take the same tick, if there are any. `frame_of` is what a leg says.
+    pub fn follow_with_tracks<'a>(&mut self, frame_of: impl Fn(LegHandle) -> &'a [i16]) {
+        let lead = self.lead();
+        if let Some(tracks) = &mut self.tracks {
+            tracks.follow(lead, frame_of);
+        }
+    }
+
+    fn lead(&self) -> Lead {
+        let monotonic_ns = self.armed.monotonic_ns + self.in_us(self.clock) * 1_000;
+        let now = TickTime { unix_us: self.unix_us(self.clock), monotonic_ns };
+        Lead { step: self.step, is_paused: self.is_paused(), position: self.position, now }
+    }
+
+    /// False while silence before the first sound is being left out.
+    fn has_begun(&self) -> bool {
+        self.trim.as_ref().is_none_or(Trim::has_begun)
+    }
+
+    /// True once for every beep: the target's beep shall sound from this tick on.
+    pub fn is_beep_due(&mut self) -> bool {
+        if self.is_paused() || self.next_beep.is_none_or(|at| at > self.clock) {
+            return false;
+        }
+        let BeepRule { every_ms, in_file, .. } = self.spec.beep;
+        self.next_beep = (every_ms > 0).then(|| self.clock + self.in_samples(every_ms));
+        if in_file {
+            self.beep_left = u64::from(Beep::samples(self.spec.rate_hz));
+        }
+        true
+    }
+
+    fn in_samples(&self, milliseconds: u64) -> u64 {
+        milliseconds.saturating_mul(u64::from(self.spec.rate_hz)) / 1000
+    }
+
     fn write_trimmed(
         &mut self,
         is_sound: bool,
@@ -176,19 +298,30 @@ impl Tap {
         match &mut self.trim {
             Some(trim) if !trim.has_begun() && !is_sound => {
                 trim.hold(samples);
+                self.step = Step::Held;
                 return TapState::Running;
             }
             Some(trim) if !trim.has_begun() => {
-                let before = trim.begin();
-                self.begin_file(length as u64, before);
+                let held = trim.begin();
+                let before = held.len() / self.channels;
+                self.begin_file(length as u64, held);
+                let from = self.position;
+                let state = self.write(length, samples);
+                self.step = Step::Wrote { before, length: (self.position - from) as usize };
+                self.note_sound(true);
+                return state;
             }
             _ => {}
         }
         let state = self.write(length, samples);
+        self.note_sound(is_sound);
+        state
+    }
+
+    fn note_sound(&mut self, is_sound: bool) {
         if let Some(trim) = self.trim.as_mut().filter(|_| is_sound) {
             trim.sound_until(self.position);
         }
-        state
     }
 
     /// The file begins with what was held, `ago` samples before the present clock ends.
@@ -224,24 +357,43 @@ impl Tap {
     /// no time in the file that they could be missing from.
     pub fn skip(&mut self, samples: u64) -> TapState {
         self.clock += samples;
-        if self.is_paused() {
+        self.step = Step::Nothing;
+        let is_kept = !self.is_paused() || (self.spec.pause.as_silence && self.has_begun());
+        if !is_kept {
             return TapState::Running;
         }
         if let Some(trim) = self.trim.as_mut().filter(|trim| !trim.has_begun()) {
             trim.forget();
+            self.forget_held_of_tracks();
             return TapState::Running;
         }
         let samples = match self.spec.limit_samples {
             Some(limit) => samples.min(limit.saturating_sub(self.position)),
             None => samples,
         };
-        let mark = Mark { position: self.position, kind: MarkKind::SkippedTicks { samples } };
+        let kind = if self.is_paused() {
+            MarkKind::PausedTicks { samples }
+        } else {
+            MarkKind::SkippedTicks { samples }
+        };
+        let mark = Mark { position: self.position, kind };
         // A gap that cannot be told now is told together with the overflow that it adjoins.
         if !self.end_overflow() || self.marks.push(mark).is_err() {
             self.dropped += samples;
         }
         self.position += samples;
+        self.step = Step::Skipped { samples };
+        let lead = self.lead();
+        if let Some(tracks) = &mut self.tracks {
+            tracks.follow(lead, |_| &[]);
+        }
         self.state()
+    }
+
+    /// It records, and the tick of its first frame is still to come: it was armed a moment ago, or
+    /// paused at once and resumed a moment ago.
+    pub fn awaits_its_first_tick(&self) -> bool {
+        !self.has_heard && !self.is_paused()
     }
 
     pub fn is_paused(&self) -> bool {
@@ -255,24 +407,52 @@ impl Tap {
         }
         self.paused_at = Some(self.clock);
         self.mark_surely(MarkKind::PauseBegan { unix_us: self.unix_us(self.clock) });
+        self.note_in_tracks(MarkKind::PauseBegan { unix_us: self.unix_us(self.clock) });
         true
     }
 
-    /// The file goes on where it was left. False when it was not paused.
+    /// The pause has lasted for as long as a pause may.
+    pub fn is_pause_over(&self) -> bool {
+        let limit = self.in_samples(self.spec.pause.limit_ms);
+        limit > 0 && self.paused_at.is_some_and(|at| self.clock - at >= limit)
+    }
+
+    /// The file goes on, as its [`PauseRule`] says. False when it was not paused.
     pub fn resume(&mut self) -> bool {
         let Some(paused_at) = self.paused_at.take() else { return false };
         if let Some(trim) = &mut self.trim {
             trim.forget();
         }
+        self.forget_held_of_tracks();
         self.mark_surely(MarkKind::PauseEnded { samples: self.clock - paused_at });
+        self.note_in_tracks(MarkKind::PauseEnded { samples: self.clock - paused_at });
         true
     }
 
-    /// Adds a fact at the present position. A full ring of marks drops it: audio goes first.
+    /// Adds a fact at the present position. A full ring of marks drops it: audio goes first, and a quarter
+    /// is only for gaps, pauses and the end, so that facts never cost the timeline its truth.
     pub fn mark(&mut self, kind: MarkKind) {
-        if !self.is_paused() && self.marks.slots() > MARKS_FOR_GAPS {
+        self.note_in_tracks(kind);
+        if !self.is_paused() && self.marks.slots() > self.marks_for_gaps() {
             let _ = self.marks.push(Mark { position: self.position, kind });
         }
+    }
+
+    fn forget_held_of_tracks(&mut self) {
+        if let Some(tracks) = &mut self.tracks {
+            tracks.forget_held();
+        }
+    }
+
+    fn note_in_tracks(&mut self, kind: MarkKind) {
+        let is_paused = self.is_paused();
+        if let Some(tracks) = &mut self.tracks {
+            tracks.note(kind, is_paused);
+        }
+    }
+
+    fn marks_for_gaps(&self) -> usize {
+        self.marks.buffer().capacity() / 4
     }
 
     /// A fact that has the room of gaps: a writer would have to stall while hundreds of them come.
@@ -289,7 +469,8 @@ impl Tap {
         let position = self.position;
         let keep = self.trim.as_ref().map_or(position, |trim| trim.end(position));
         let end = Mark { position, kind: MarkKind::Finished { reason, keep } };
-        let told = self.marks.push(end).is_ok();
+        let told = self.tracks.as_mut().is_none_or(|tracks| tracks.finish(reason, keep))
+            && self.marks.push(end).is_ok();
         self.waker.signal();
         told
     }
@@ -311,8 +492,11 @@ impl Tap {
     }
 
     fn unix_us(&self, clock: u64) -> i64 {
-        let since = clock.saturating_mul(1_000_000) / u64::from(self.spec.rate_hz.max(1));
-        self.armed.unix_us.saturating_add_unsigned(since)
+        self.armed.unix_us.saturating_add_unsigned(self.in_us(clock))
+    }
+
+    fn in_us(&self, samples: u64) -> u64 {
+        samples.saturating_mul(1_000_000) / u64::from(self.spec.rate_hz.max(1))
     }
 
     fn within_limit(&self, length: usize) -> usize {

@@ -5,13 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use sdp_types::{Attribute, Connection, Media, Session};
 
-use crate::media::command::{Codec, Direction};
+use crate::media::command::{Direction, RtcpPlace};
+use crate::media::srtp::SrtpKeys;
+use crate::sdp::format::Formats;
+use crate::sdp::protection::{Protection, protection};
 
 /// Bytes; a browser's offer with ten streams has about 8,000.
 pub const MAX_BODY: usize = 32 * 1024;
 const MAX_LINES: usize = 1_024;
 const MAX_STREAMS: usize = 16;
 const MAX_FORMATS: usize = 64;
+const PROFILES: [&str; 4] = ["RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"];
 
 /// Why a body is no session description we can read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +53,7 @@ pub struct Stream {
     pub proto: String,
     /// Formats as written, for refusing the stream in an answer.
     pub formats: String,
-    /// Set when it is plain RTP audio with a port and an address that we could talk to.
+    /// Set when it is RTP or SRTP audio with a port and an address that we could talk to.
     pub audio: Option<Audio>,
 }
 
@@ -60,10 +64,14 @@ pub struct Audio {
     pub remote: SocketAddr,
     /// As the peer wrote it.
     pub direction: Direction,
-    /// Payload types we know, in the peer's order.
-    pub codecs: Vec<(u8, Codec)>,
-    pub telephone_event: Option<u8>,
+    pub formats: Formats,
+    /// Milliseconds in a packet that the peer would like, and the most that it takes.
     pub packet_ms: Option<u32>,
+    pub packet_ms_max: Option<u32>,
+    pub rtcp: RtcpPlace,
+    pub protection: Protection,
+    /// Settled by [`settle_offer`](crate::sdp::settle_offer) and its like.
+    pub srtp: Option<SrtpKeys>,
 }
 
 /// Reads an offer or an answer.
@@ -97,24 +105,26 @@ fn stream(session: &Session, media: &Media) -> Result<Stream, SdpError> {
 }
 
 fn audio(session: &Session, media: &Media) -> Result<Option<Audio>, SdpError> {
-    let is_plain_rtp = ["RTP/AVP", "RTP/AVPF"].iter().any(|p| p.eq_ignore_ascii_case(&media.proto));
-    if !media.media.eq_ignore_ascii_case("audio") || !is_plain_rtp || media.port == 0 {
+    let is_rtp = PROFILES.iter().any(|profile| profile.eq_ignore_ascii_case(&media.proto));
+    if !media.media.eq_ignore_ascii_case("audio") || !is_rtp || media.port == 0 {
         return Ok(None);
     }
     let Some(connection) = media.connections.first().or(session.connection.as_ref()) else {
         return Err(SdpError::Malformed("no c= line for an audio stream".into()));
     };
     let Some(address) = address(connection) else { return Ok(None) };
-    let (codecs, telephone_event) = formats(media);
     let direction = direction(&media.attributes)
         .or_else(|| direction(&session.attributes))
         .unwrap_or(Direction::SendRecv);
     Ok(Some(Audio {
         remote: SocketAddr::new(address, media.port),
         direction: if is_old_hold(connection) { without_receiving(direction) } else { direction },
-        codecs,
-        telephone_event,
-        packet_ms: value_of(&media.attributes, "ptime").and_then(|v| v.trim().parse().ok()),
+        formats: Formats::of(media),
+        packet_ms: milliseconds(media, "ptime"),
+        packet_ms_max: milliseconds(media, "maxptime"),
+        rtcp: rtcp_place(&media.attributes, address),
+        protection: protection(&media.proto, &media.attributes),
+        srtp: None,
     }))
 }
 
@@ -127,6 +137,25 @@ fn address(connection: &Connection) -> Option<IpAddr> {
         // Resolving it would let a call wait for DNS; symmetric RTP finds the peer without.
         Err(_) => Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
     }
+}
+
+/// RFC 5761 §5.1.1, RFC 3605.
+fn rtcp_place(attributes: &[Attribute], address: IpAddr) -> RtcpPlace {
+    if attributes.iter().any(|a| a.attribute == "rtcp-mux") {
+        return RtcpPlace::Multiplexed;
+    }
+    let place = || {
+        let rtcp = attributes.iter().find(|a| a.attribute == "rtcp")?;
+        let mut words = rtcp.value.as_deref()?.split_ascii_whitespace();
+        let port = words.next()?.parse::<u16>().ok().filter(|port| *port != 0)?;
+        let address = match words.nth(2) {
+            Some(text) => text.parse::<IpAddr>().ok()?,
+            None => address,
+        };
+        let is_place = !address.is_unspecified() && !address.is_multicast();
+        is_place.then_some(RtcpPlace::At(SocketAddr::new(address, port)))
+    };
+    place().unwrap_or_default()
 }
 
 /// `c=IN IP4 0.0.0.0`: do not send to me (RFC 3264 §8.4).
@@ -152,41 +181,11 @@ fn direction(attributes: &[Attribute]) -> Option<Direction> {
     })
 }
 
-fn value_of<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
-    attributes.iter().find(|a| a.attribute == name).and_then(|a| a.value.as_deref())
-}
-
-fn formats(media: &Media) -> (Vec<(u8, Codec)>, Option<u8>) {
-    let mut codecs = Vec::new();
-    let mut telephone_event = None;
-    for text in media.fmt.split_ascii_whitespace() {
-        let Ok(payload_type @ 0..=127) = text.parse::<u8>() else { continue };
-        match encoding(media, payload_type) {
-            Some(Encoding::Speech(codec)) => codecs.push((payload_type, codec)),
-            Some(Encoding::Events) => telephone_event = telephone_event.or(Some(payload_type)),
-            None => {}
-        }
-    }
-    (codecs, telephone_event)
-}
-
-enum Encoding {
-    Speech(Codec),
-    Events,
-}
-
-/// By `a=rtpmap`, else by the static table of RFC 3551 §6.
-fn encoding(media: &Media, payload_type: u8) -> Option<Encoding> {
-    let written = media.attributes.iter().filter(|a| a.attribute == "rtpmap").find_map(|a| {
-        let (number, name) = a.value.as_deref()?.trim().split_once(char::is_whitespace)?;
-        (number.parse::<u8>().ok()? == payload_type).then(|| name.trim().to_ascii_lowercase())
-    });
-    match (written.as_deref(), payload_type) {
-        (Some("pcmu/8000" | "pcmu/8000/1"), _) | (None, 0) => Some(Encoding::Speech(Codec::Pcmu)),
-        (Some("pcma/8000" | "pcma/8000/1"), _) | (None, 8) => Some(Encoding::Speech(Codec::Pcma)),
-        (Some("telephone-event/8000" | "telephone-event/8000/1"), _) => Some(Encoding::Events),
-        _ => None,
-    }
+/// Whole ones; some write fractions, which are cut.
+fn milliseconds(media: &Media, name: &str) -> Option<u32> {
+    let attribute = media.attributes.iter().find(|a| a.attribute == name)?;
+    let whole = attribute.value.as_deref()?.trim().split('.').next()?;
+    whole.parse().ok()
 }
 
 #[cfg(test)]
@@ -202,14 +201,15 @@ mod tests {
         let offer = offer(
             "v=0\no=a 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\n\
              m=audio 4000 RTP/AVP 9 8 0 96 101\na=rtpmap:9 G722/8000\na=rtpmap:96 pcmu/8000/1\n\
-             a=rtpmap:101 telephone-event/8000\na=ptime:30\n",
+             a=rtpmap:101 telephone-event/8000\na=ptime:30.0\na=maxptime:40\n",
         );
 
         let audio = offer.streams[0].audio.as_ref().unwrap();
         assert_eq!(audio.remote, "192.0.2.1:4000".parse().unwrap());
-        assert_eq!(audio.codecs, [(8, Codec::Pcma), (0, Codec::Pcmu), (96, Codec::Pcmu)]);
-        assert_eq!(audio.telephone_event, Some(101));
-        assert_eq!(audio.packet_ms, Some(30));
+        use crate::media::codec::Codec::{G722, Pcma, Pcmu};
+        assert_eq!(audio.formats.codecs, [(9, G722), (8, Pcma), (0, Pcmu), (96, Pcmu)]);
+        assert_eq!(audio.formats.events, [(101, 8_000)]);
+        assert_eq!((audio.packet_ms, audio.packet_ms_max), (Some(30), Some(40)));
         assert_eq!(audio.direction, Direction::SendRecv);
     }
 
@@ -244,7 +244,7 @@ mod tests {
     fn streams_we_cannot_take_stay_in_their_place() {
         let offer = offer(
             "v=0\no=- 1 1 IN IP6 ::1\ns=-\nc=IN IP6 ::1\nt=0 0\n\
-             m=video 5000 RTP/AVP 31\nm=audio 0 RTP/AVP 0\nm=audio 5002 RTP/SAVP 0\n\
+             m=video 5000 RTP/AVP 31\nm=audio 0 RTP/AVP 0\nm=audio 5002 UDP/TLS/RTP/SAVP 0\n\
              m=audio 5004 RTP/AVP 0\nc=IN IP4 239.1.1.1/9\nm=audio 5006 RTP/AVP 0\n",
         );
 
@@ -252,6 +252,30 @@ mod tests {
         assert_eq!(usable, [false, false, false, false, true]);
         let audio = offer.streams[4].audio.as_ref().unwrap();
         assert_eq!(audio.remote, "[::1]:5006".parse().unwrap());
+    }
+
+    #[test]
+    fn the_place_of_rtcp_is_read() {
+        let at = |text: &str| RtcpPlace::At(text.parse().unwrap());
+        let cases = [
+            ("", RtcpPlace::NextPort),
+            ("a=rtcp-mux\n", RtcpPlace::Multiplexed),
+            ("a=rtcp:4009\na=rtcp-mux\n", RtcpPlace::Multiplexed),
+            ("a=rtcp:4009\n", at("192.0.2.1:4009")),
+            ("a=rtcp:4009 IN IP4 192.0.2.7\n", at("192.0.2.7:4009")),
+            ("a=rtcp:4009 IN IP6 2001:db8::7\n", at("[2001:db8::7]:4009")),
+            ("a=rtcp:0\n", RtcpPlace::NextPort),
+            ("a=rtcp:x\n", RtcpPlace::NextPort),
+            ("a=rtcp:4009 IN IP4 224.0.0.1\n", RtcpPlace::NextPort),
+            ("a=rtcp:4009 IN IP4 host.example\n", RtcpPlace::NextPort),
+        ];
+        for (line, expected) in cases {
+            let offer = offer(&format!(
+                "v=0\no=- 1 1 IN IP4 1.1.1.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\n\
+                 m=audio 4000 RTP/AVP 0\n{line}"
+            ));
+            assert_eq!(offer.streams[0].audio.as_ref().unwrap().rtcp, expected, "{line}");
+        }
     }
 
     #[test]

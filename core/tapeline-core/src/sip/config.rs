@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::boundary::command::Access;
 use crate::media::ports::PortPool;
+use crate::sdp::{Preference, Terms};
 
 /// Given once to [`start`](crate::sip::start); [`Access`] can be replaced later by a command.
 #[derive(Debug)]
@@ -16,10 +17,56 @@ pub struct SipConfig {
     pub advertised: Option<IpAddr>,
     /// Where RTP sockets come from.
     pub ports: PortPool,
+    /// The codecs to agree on.
+    pub codecs: Preference,
     /// `tapeline/VERSION`, in Server and User-Agent.
     pub user_agent: String,
     pub limits: Limits,
     pub access: Access,
+    pub srtp: SrtpRule,
+}
+
+/// Whether audio is protected (RFC 3711), and how its keys may travel (RFC 4568).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SrtpRule {
+    pub policy: SrtpPolicy,
+    /// Keys may stand in SIP messages that anybody on the way can read.
+    pub sdes_over_plain_sip: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SrtpPolicy {
+    /// Plain RTP alone; who insists on SRTP gets 488.
+    Never,
+    /// SRTP for whoever offers it; our own offers are plain.
+    #[default]
+    Accept,
+    /// SRTP alone, in our own offers too.
+    Require,
+}
+
+impl SrtpPolicy {
+    /// `never`, `accept`, `require`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "never" => Some(Self::Never),
+            "accept" => Some(Self::Accept),
+            "require" => Some(Self::Require),
+            _ => None,
+        }
+    }
+}
+
+impl SrtpRule {
+    /// What is taken of a peer; `is_secret`: nobody but the peer reads the signalling.
+    pub(crate) fn terms(self, is_secret: bool) -> Terms {
+        match (self.policy, is_secret || self.sdes_over_plain_sip) {
+            (SrtpPolicy::Never, _) | (SrtpPolicy::Accept, false) => Terms::Plain,
+            (SrtpPolicy::Accept, true) => Terms::Either,
+            (SrtpPolicy::Require, true) => Terms::Protected,
+            (SrtpPolicy::Require, false) => Terms::Nothing,
+        }
+    }
 }
 
 /// Bounds that keep one peer from harming the rest.

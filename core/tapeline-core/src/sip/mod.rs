@@ -21,5 +21,5 @@ mod thread;
 mod transport;
 mod wire;
 
-pub use config::{Limits, SipConfig};
+pub use config::{Limits, SipConfig, SrtpPolicy, SrtpRule};
 pub use handle::{SipBusy, SipHandle, start};

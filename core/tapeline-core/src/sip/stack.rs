@@ -177,6 +177,7 @@ impl Stack {
             }
             SipCommand::Ring { leg }
             | SipCommand::Answer { leg }
+            | SipCommand::AnswerInto { leg, .. }
             | SipCommand::Reject { leg, .. }
             | SipCommand::HangUp { leg } => *leg,
         };

@@ -23,8 +23,8 @@ const CONTROL_BYTES: usize = 64;
 pub fn prepare(socket: &UdpSocket) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     let reference = SockRef::from(socket);
-    let is_v4 = socket.local_addr().map(|address| address.is_ipv4()).unwrap_or(true);
-    let _ = if is_v4 { reference.set_tos_v4(DSCP_EF) } else { reference.set_tclass_v6(DSCP_EF) };
+    // An IPv6 socket sends IPv4 too when it is bound to both; an IPv4 one refuses the second.
+    let _ = (reference.set_tos_v4(DSCP_EF), reference.set_tclass_v6(DSCP_EF));
     let on: libc::c_int = 1;
     // SAFETY: the option value is a c_int of this frame and its length is given.
     unsafe {
@@ -40,7 +40,8 @@ pub fn prepare(socket: &UdpSocket) -> io::Result<()> {
 }
 
 /// Undoes `connect`: the socket hears everyone again and keeps its port, which must have been bound by
-/// number (the kernel takes a port back that it chose itself).
+/// number (the kernel takes a port back that it chose itself). For IPv4 alone: an IPv6 socket goes on
+/// refusing other addresses than its former peer's (seen with Linux 6.18).
 pub fn disconnect(socket: &UdpSocket) -> io::Result<()> {
     // SAFETY: all-zero is a valid sockaddr; AF_UNSPEC dissolves the association (udp(7)).
     let result = unsafe {
@@ -58,7 +59,7 @@ pub fn disconnect(socket: &UdpSocket) -> io::Result<()> {
 /// One packet of a batch.
 #[derive(Debug)]
 pub struct Datagram<'a> {
-    pub bytes: &'a [u8],
+    pub bytes: &'a mut [u8],
     pub source: SocketAddr,
     /// Kernel arrival time, nanoseconds since the epoch; `None` when the socket has no time stamps.
     pub arrival_unix_ns: Option<u64>,
@@ -138,13 +139,13 @@ impl BatchReader {
     }
 
     /// The datagrams of the last [`BatchReader::read`].
-    pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
-        let Buffers { packets, names, headers, .. } = &*self.buffers;
+    pub fn datagrams(&mut self) -> impl Iterator<Item = Datagram<'_>> {
+        let Buffers { packets, names, headers, .. } = &mut *self.buffers;
         headers.iter().zip(packets).zip(names).take(self.filled).filter_map(
             |((header, packet), name)| {
                 let length = (header.msg_len as usize).min(PACKET_BYTES);
                 Some(Datagram {
-                    bytes: packet.get(..length)?,
+                    bytes: packet.get_mut(..length)?,
                     source: address_of(name)?,
                     arrival_unix_ns: arrival_of(&header.msg_hdr),
                 })
@@ -237,6 +238,33 @@ mod tests {
     }
 
     #[test]
+    fn packets_leave_as_expedited_in_both_families() {
+        let (four, six) = (bound("127.0.0.1:0"), bound("[::1]:0"));
+        assert_eq!(SockRef::from(&four).tos_v4().unwrap(), 0xb8);
+        assert_eq!(SockRef::from(&six).tclass_v6().unwrap(), 0xb8);
+        let both = bound("[::]:0");
+        assert_eq!(SockRef::from(&both).tos_v4().unwrap(), 0xb8);
+        assert_eq!(SockRef::from(&both).tclass_v6().unwrap(), 0xb8);
+    }
+
+    #[test]
+    fn a_socket_of_both_families_talks_to_either() {
+        let port = bound("[::]:0").local_addr().unwrap().port();
+        let ours = bound(&format!("[::]:{port}"));
+        let mut reader = BatchReader::new();
+        for peer in ["127.0.0.1", "[::1]"] {
+            let peer = bound(&format!("{peer}:0"));
+            let to = SocketAddr::new(peer.local_addr().unwrap().ip(), port);
+            peer.send_to(b"in", to).unwrap();
+            assert_eq!(read_some(&mut reader, &ours), 1);
+            let source = reader.datagrams().next().unwrap().source;
+            assert_eq!(source, peer.local_addr().unwrap());
+            ours.send_to(b"out", source).unwrap();
+            assert_eq!(read_some(&mut reader, &peer), 1);
+        }
+    }
+
+    #[test]
     fn a_disconnected_socket_keeps_its_port_and_hears_everyone_again() {
         let (friend, stranger) = (bound("127.0.0.1:0"), bound("127.0.0.1:0"));
         let port = bound("0.0.0.0:0").local_addr().unwrap().port();
@@ -248,12 +276,12 @@ mod tests {
         stranger.send_to(b"x", to).unwrap();
         friend.send_to(b"y", to).unwrap();
         assert_eq!(read_some(&mut reader, &ours), 1);
-        assert_eq!(reader.datagrams().next().unwrap().bytes, b"y");
+        assert_eq!(*reader.datagrams().next().unwrap().bytes, *b"y");
 
         disconnect(&ours).unwrap();
         assert_eq!(ours.local_addr().unwrap().port(), port);
         stranger.send_to(b"x", to).unwrap();
         assert_eq!(read_some(&mut reader, &ours), 1);
-        assert_eq!(reader.datagrams().next().unwrap().bytes, b"x");
+        assert_eq!(*reader.datagrams().next().unwrap().bytes, *b"x");
     }
 }

@@ -14,20 +14,28 @@ use tapeline_core::boundary::handle::{
     Handle, LegHandle, PlaybackHandle, RecorderHandle, RoomHandle,
 };
 use tapeline_core::boundary::sink::{EventQueue, EventSink, event_path};
-use tapeline_core::media::command::{Agreement, Codec, Direction, MediaCommand, MediaHandle};
+use tapeline_core::media::codec::{Decoder, Encoder, PACKET_MAX, PAYLOAD_MAX, Rate};
+use tapeline_core::media::command::{
+    Agreement, Codec, Direction, MediaCommand, MediaHandle, RtcpPlace,
+};
+use tapeline_core::media::leg::LegCodec;
 use tapeline_core::media::leg::link::{Link, MemoryLink, MemoryPacket, MemoryPeer};
+use tapeline_core::media::phases::PHASE_NS;
+use tapeline_core::media::room::participant::Settings;
 use tapeline_core::media::supply::{Stock, supply};
 use tapeline_core::media::tick::{MediaConfig, Tick};
 use tapeline_core::play::feed::feed;
+use tapeline_core::play::{PlaySource, PlaySpec};
 use tapeline_core::record::silence::SilenceRule;
-use tapeline_core::record::spec::{ChannelLayout, Target};
+use tapeline_core::record::spec::{BeepRule, ChannelLayout, PauseRule, Target};
+use tapeline_core::record::tap::tracks::{TrackMaker, tracks};
 use tapeline_core::record::tap::{Mark, MarkKind, Tap, TapReader, TapSpec, TickTime};
 use tapeline_core::sys::eventfd::EventFd;
 
 pub const FRAME: usize = 160;
 pub const TICK_NS: u64 = 20_000_000;
 const START: TickTime = TickTime { unix_us: 1_790_000_000_000_000, monotonic_ns: 60_000_000_000 };
-const CONFIG: MediaConfig =
+pub const CONFIG: MediaConfig =
     MediaConfig { legs: 64, rooms: 16, taps: 16, plays: 8, realtime: false };
 
 pub fn leg(slot: u32) -> LegHandle {
@@ -43,13 +51,29 @@ pub fn address(slot: u32) -> SocketAddr {
 }
 
 pub fn agreement(slot: u32) -> Agreement {
+    agreement_on(slot, Codec::Pcmu)
+}
+
+pub fn payload_type(codec: Codec) -> u8 {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::L16(_) => 96,
+        Codec::Opus(_) => 111,
+    }
+}
+
+pub fn agreement_on(slot: u32, codec: Codec) -> Agreement {
     Agreement {
         remote: address(slot),
-        codec: Codec::Pcmu,
-        payload_type: 0,
+        codec,
+        payload_type: payload_type(codec),
         telephone_event: Some(101),
         packet_ms: 20,
         direction: Direction::SendRecv,
+        rtcp: RtcpPlace::default(),
+        srtp: None,
     }
 }
 
@@ -65,14 +89,22 @@ pub fn rtp(slot: u32, kind: u8, sequence: u16, timestamp: u32, payload: &[u8]) -
 
 /// A tone's samples from the sample `from` on.
 pub fn tone(hz: f64, amplitude: f64, from: usize, count: usize) -> Vec<i16> {
-    (from..from + count)
-        .map(|n| (amplitude * (std::f64::consts::TAU * hz * n as f64 / 8_000.0).sin()) as i16)
-        .collect()
+    tone_at(Rate::Narrow, (hz, amplitude), from, count)
+}
+
+/// Frequency and amplitude at any rate.
+pub fn tone_at(rate: Rate, says: (f64, f64), from: usize, count: usize) -> Vec<i16> {
+    let turn = std::f64::consts::TAU * says.0 / f64::from(rate.hz());
+    (from..from + count).map(|n| (says.1 * (turn * n as f64).sin()) as i16).collect()
 }
 
 /// Level of one frequency, relative to full scale (Goertzel).
 pub fn level_of(hz: f64, samples: &[i16]) -> f64 {
-    let step = 2.0 * (std::f64::consts::TAU * hz / 8_000.0).cos();
+    level_at(Rate::Narrow, hz, samples)
+}
+
+pub fn level_at(rate: Rate, hz: f64, samples: &[i16]) -> f64 {
+    let step = 2.0 * (std::f64::consts::TAU * hz / f64::from(rate.hz())).cos();
     let (mut before, mut last) = (0.0, 0.0);
     for sample in samples {
         let now = f64::from(*sample) + step * last - before;
@@ -92,7 +124,8 @@ pub fn tap_spec(slot: u32, target: Target, layout: ChannelLayout) -> TapSpec {
         rate_hz: 8_000,
         limit_samples: None,
         silence: SilenceRule::default(),
-        beep: false,
+        pause: PauseRule::default(),
+        beep: BeepRule::NONE,
         trim_silence: false,
     }
 }
@@ -107,6 +140,14 @@ pub struct Phone {
     pub sequence: u16,
     pub timestamp: u32,
     pub rtcp_heard: u32,
+    /// Payloads that it got.
+    pub got: Vec<Vec<u8>>,
+    pub codec: Codec,
+    /// Where its packets come from; the slot's at first.
+    pub source: SocketAddr,
+    pub ssrc: u32,
+    encoder: Encoder,
+    decoder: Decoder,
     spoken: usize,
 }
 
@@ -118,6 +159,8 @@ pub struct Stage {
     pub now: TickTime,
     pub phones: Vec<Phone>,
     pub sink: EventSink,
+    /// That the links of phones to come hold.
+    pub link_packets: usize,
     queue: EventQueue,
     seen: Vec<Event>,
     next_command: u64,
@@ -125,11 +168,15 @@ pub struct Stage {
 
 impl Stage {
     pub fn new() -> Self {
+        Self::sized(CONFIG)
+    }
+
+    pub fn sized(config: MediaConfig) -> Self {
         let counters = Arc::new(Counters::default());
         let (sink, tick_events, queue) = event_path(counters.clone()).unwrap();
         let (media, commands) = MediaHandle::new();
         let (supply, stock) = supply().unwrap();
-        let tick = Tick::new(CONFIG, commands, supply, tick_events, counters.clone());
+        let tick = Tick::new(config, commands, supply, tick_events, counters.clone());
         Self {
             tick,
             stock,
@@ -138,6 +185,7 @@ impl Stage {
             now: START,
             phones: Vec::new(),
             sink,
+            link_packets: 64,
             queue,
             seen: Vec::new(),
             next_command: 0,
@@ -157,10 +205,16 @@ impl Stage {
     }
 
     pub fn phone(&mut self, slot: u32) -> &mut Phone {
-        let (link, peer) = MemoryLink::pair();
+        self.phone_with(slot, Codec::Pcmu)
+    }
+
+    pub fn phone_with(&mut self, slot: u32, codec: Codec) -> &mut Phone {
+        self.stock.restock();
+        let (link, peer) = MemoryLink::pair_of(self.link_packets);
         let stats = Arc::new(LegStats::default());
-        let link = Link::Memory(link);
-        self.tick.place_leg(leg(slot), link, agreement(slot), stats.clone(), self.now);
+        let link = Link::memory(link, None);
+        let agreed = (agreement_on(slot, codec), LegCodec::new(codec).unwrap());
+        self.tick.place_leg(leg(slot), link, agreed, stats.clone(), self.now);
         self.phones.push(Phone {
             slot,
             stats,
@@ -170,9 +224,25 @@ impl Stage {
             sequence: 65_500,
             timestamp: u32::MAX - 3_000,
             rtcp_heard: 0,
+            got: Vec::new(),
+            codec,
+            source: address(slot),
+            ssrc: 0x5000_0000 | slot,
+            encoder: Encoder::new(codec).unwrap(),
+            decoder: Decoder::new(codec).unwrap(),
             spoken: 0,
         });
         self.phones.last_mut().unwrap()
+    }
+
+    /// The phone hangs on to its tone and makes another call.
+    pub fn call_again(&mut self, handle: LegHandle, phone: usize) {
+        let (link, peer) = MemoryLink::pair();
+        let phone = &mut self.phones[phone];
+        (phone.peer, phone.stats) = (peer, Arc::new(LegStats::default()));
+        let (stats, link) = (phone.stats.clone(), Link::memory(link, None));
+        let agreed = (agreement(phone.slot), LegCodec::new(Codec::Pcmu).unwrap());
+        self.tick.place_leg(handle, link, agreed, stats, self.now);
     }
 
     /// Sends a room command; its id.
@@ -184,7 +254,11 @@ impl Stage {
     }
 
     pub fn join(&mut self, slot: u32) -> u64 {
-        self.room(RoomCommand::Join { leg: leg(slot), room: room(0), muted: false, deaf: false })
+        self.room(RoomCommand::Join {
+            leg: leg(slot),
+            room: room(0),
+            settings: Settings::default(),
+        })
     }
 
     /// Starts a recording of the target; the writer's end.
@@ -193,9 +267,33 @@ impl Stage {
     }
 
     pub fn record_as(&mut self, spec: TapSpec) -> Tape {
+        self.record_with(spec, |tap, _waker| tap)
+    }
+
+    /// As [`Stage::record_as`], with tracks; their maker, and the writer's ends as it makes them.
+    pub fn record_tracks(&mut self, spec: TapSpec) -> (Tape, TrackMaker, Vec<TapReader>) {
+        let mut made = None;
+        let tape = self.record_with(spec, |tap, waker| {
+            let (ours, maker) = tracks(&spec, waker, Arc::new(EventFd::new().unwrap()));
+            let maker = made.insert((maker, Vec::new()));
+            maker.0.refill(|reader| {
+                maker.1.push(reader);
+                true
+            });
+            tap.with_tracks(ours)
+        });
+        let (maker, readers) = made.unwrap();
+        (tape, maker, readers)
+    }
+
+    fn record_with(
+        &mut self,
+        spec: TapSpec,
+        finish: impl FnOnce(Tap, Arc<EventFd>) -> Tap,
+    ) -> Tape {
         let waker = Arc::new(EventFd::new().unwrap());
-        let (tap, reader) = Tap::new(spec, waker);
-        let tap = Box::new(tap);
+        let (tap, reader) = Tap::new(spec, waker.clone());
+        let tap = Box::new(finish(tap, waker));
         assert!(self.media.send(MediaCommand::AddTap { tap }).is_ok());
         let channels = usize::from(spec.layout.channels());
         Tape { recorder: spec.recorder, channels, reader, samples: Vec::new(), marks: Vec::new() }
@@ -203,8 +301,18 @@ impl Stage {
 
     /// Plays decoded samples, at most two seconds; the command and the handle.
     pub fn play(&mut self, slot: u32, target: Target, samples: &[i16]) -> (u64, PlaybackHandle) {
+        self.play_as(slot, &PlaySpec::new(PlaySource::File("".into()), target), samples)
+    }
+
+    /// As [`Stage::play`], with what `spec` says beside its source.
+    pub fn play_as(
+        &mut self,
+        slot: u32,
+        spec: &PlaySpec,
+        samples: &[i16],
+    ) -> (u64, PlaybackHandle) {
         let playback = PlaybackHandle(Handle { slot, generation: 1 });
-        let (play, mut feed) = feed(playback, target);
+        let (play, mut feed) = feed(playback, spec, Rate::Narrow);
         assert_eq!(feed.push(samples), samples.len());
         feed.end(Ok(()));
         self.next_command += 1;
@@ -242,6 +350,18 @@ impl Stage {
         self.after_tick();
     }
 
+    /// The next phase alone, and the 5 ms until the one after it.
+    pub fn step(&mut self) {
+        self.tick.step(self.now);
+        self.stock.restock();
+        self.now.monotonic_ns += PHASE_NS;
+        self.now.unix_us += (PHASE_NS / 1_000) as i64;
+        for phone in &mut self.phones {
+            phone.listen();
+        }
+        self.drain();
+    }
+
     /// What other threads and the phones do between two ticks.
     pub fn after_tick(&mut self) {
         self.stock.restock();
@@ -256,6 +376,11 @@ impl Stage {
     pub fn pass(&mut self, ticks: u64) {
         self.now.monotonic_ns += ticks * TICK_NS;
         self.now.unix_us += (ticks * TICK_NS / 1_000) as i64;
+    }
+
+    /// What other threads have said since the last tick.
+    pub fn drain(&mut self) {
+        self.seen.extend(self.queue.drain(10_000));
     }
 
     pub fn events(&mut self) -> Vec<Event> {
@@ -280,19 +405,30 @@ impl Stage {
 
 impl Phone {
     pub fn put(&mut self, arrival_ns: u64, bytes: &[u8]) {
-        let packet = MemoryPacket::new(address(self.slot), arrival_ns, bytes);
+        let packet = MemoryPacket::new(self.source, arrival_ns, bytes);
         assert!(self.peer.to_leg.push(packet).is_ok());
     }
 
     pub fn speak(&mut self, arrival_ns: u64) {
         let Some((hz, amplitude)) = self.says else { return };
-        let samples = tone(hz, amplitude, self.spoken, FRAME);
-        self.spoken += FRAME;
-        let mut payload = [0; FRAME];
-        Codec::Pcmu.encode(&samples, &mut payload);
-        let bytes = rtp(self.slot, 0, self.sequence, self.timestamp, &payload);
+        let rate = self.codec.rate();
+        let samples = tone_at(rate, (hz, amplitude), self.spoken, rate.frame());
+        self.spoken += rate.frame();
+        let mut payload = [0; PAYLOAD_MAX];
+        let length = self.encoder.encode(&samples, &mut payload);
+        let kind = payload_type(self.codec);
+        let mut bytes = rtp(self.slot, kind, self.sequence, self.timestamp, &payload[..length]);
+        bytes[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
         self.put(arrival_ns, &bytes);
-        self.advance(1, FRAME as u32);
+        self.advance(1, self.codec.clock_hz() / 50);
+    }
+
+    /// Speaks and hears another codec from now on; the tone goes on.
+    pub fn change_codec(&mut self, codec: Codec) {
+        self.spoken = self.spoken / self.codec.rate().frame() * codec.rate().frame();
+        self.codec = codec;
+        self.encoder = Encoder::new(codec).unwrap();
+        self.decoder = Decoder::new(codec).unwrap();
     }
 
     pub fn advance(&mut self, packets: u16, samples: u32) {
@@ -307,9 +443,10 @@ impl Phone {
                 continue;
             }
             let parsed = RtpPacket::parse(packet.bytes()).unwrap();
-            let start = self.heard.len();
-            self.heard.resize(start + parsed.payload().len(), 0);
-            Codec::Pcmu.decode(parsed.payload(), &mut self.heard[start..]);
+            let mut samples = [0; PACKET_MAX];
+            let length = self.decoder.decode(parsed.payload(), &mut samples);
+            self.heard.extend(&samples[..length]);
+            self.got.push(parsed.payload().to_vec());
         }
     }
 }

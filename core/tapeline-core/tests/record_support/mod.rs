@@ -4,6 +4,10 @@
 #![allow(dead_code)] // each test file uses its part
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+pub mod faulty_disk;
+pub mod sparse_disk;
+pub mod traced_disk;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -18,9 +22,11 @@ use tapeline_core::boundary::handle::{Handle, LegHandle, RecorderHandle, RoomHan
 use tapeline_core::boundary::sink::{EventQueue, event_path};
 use tapeline_core::media::command::{MediaCommand, MediaHandle};
 use tapeline_core::record::disk::{DiskSpool, Spool};
-use tapeline_core::record::format::{SecondBlocks, Shape};
+use tapeline_core::record::format::{Mp3Maker, SecondBlocks, Shape, lame};
 use tapeline_core::record::silence::SilenceRule;
-use tapeline_core::record::spec::{ChannelLayout, Format, RecordingSpec, Target};
+use tapeline_core::record::spec::{
+    BeepRule, ChannelLayout, Format, PauseRule, RecordingSpec, Target,
+};
 use tapeline_core::record::tap::{RING_MS, Tap, TapState, TickTime};
 use tapeline_core::record::{RecordConfig, RecordThreads, start_on};
 
@@ -46,11 +52,15 @@ impl Studio {
     }
 
     pub fn on(folder: TempFolder, disk: Arc<dyn Spool>) -> Self {
+        Self::with(folder, disk, lame::maker())
+    }
+
+    pub fn with(folder: TempFolder, disk: Arc<dyn Spool>, mp3: Mp3Maker) -> Self {
         let counters = Arc::new(Counters::default());
         let (sink, _tick, events) = event_path(counters.clone()).unwrap();
         let (media, commands) = MediaHandle::new();
         let config = RecordConfig { reserve_bytes: 1 << 20, ..RecordConfig::new(&folder.path) };
-        let threads = start_on(disk, config, media, sink, counters.clone()).unwrap();
+        let threads = start_on(disk, mp3, config, media, sink, counters.clone()).unwrap();
         Self { folder, threads, counters, commands, events, seen: Vec::new(), next: 0 }
     }
 
@@ -70,8 +80,10 @@ impl Studio {
             rate_hz,
             limit_ms: 0,
             silence: SilenceRule::default(),
-            beep: false,
+            pause: PauseRule::default(),
+            beep: BeepRule::NONE,
             trim_silence: false,
+            tracks: false,
             label: format!("{{\"recording\":\"rec_{}\"}}", self.next),
         }
     }
@@ -135,6 +147,25 @@ impl Studio {
             assert!(Instant::now() < deadline, "it never came; seen: {:?}", self.seen);
             std::thread::sleep(Duration::from_micros(100));
         }
+    }
+
+    /// Lets go of what was seen, so that hours of progress take no memory.
+    pub fn forget(&mut self) {
+        self.seen.retain(|event| !matches!(event, Event::RecordingProgress { .. }));
+    }
+
+    /// As [`Studio::wait_finished`], for files that take long to hash.
+    pub fn wait_finished_in(
+        &mut self,
+        recorder: RecorderHandle,
+        patience: Duration,
+    ) -> RecordingFinished {
+        let deadline = Instant::now() + patience;
+        let is_it = |event: &Event| matches!(event, Event::RecordingFinished(it) if it.recorder == recorder);
+        while !self.drain().iter().any(is_it) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.wait_finished(recorder)
     }
 
     pub fn wait_finished(&mut self, recorder: RecorderHandle) -> RecordingFinished {

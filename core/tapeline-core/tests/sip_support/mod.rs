@@ -18,6 +18,7 @@ use tapeline_core::boundary::handle::{LegHandle, SlotAllocator};
 use tapeline_core::boundary::sink::{EventQueue, event_path};
 use tapeline_core::media::command::{MediaCommand, MediaHandle};
 use tapeline_core::media::ports::PortPool;
+use tapeline_core::sdp::Preference;
 use tapeline_core::sip::{Limits, SipConfig, SipHandle, start};
 
 /// Longer than any answer takes, on a busy machine too.
@@ -54,6 +55,7 @@ pub fn config() -> SipConfig {
         udp: vec!["127.0.0.1:0".parse().unwrap()],
         advertised: None,
         ports: PortPool::new("127.0.0.1".parse().unwrap(), 42_000..=49_999).unwrap(),
+        codecs: Preference::default(),
         user_agent: "tapeline/test".into(),
         limits: Limits { stop_grace: Duration::from_millis(300), ..Limits::default() },
         access: Access {
@@ -62,6 +64,7 @@ pub fn config() -> SipConfig {
             rate_exempt: networks(&["127.0.0.0/8"]),
             max_unacknowledged: 1_000,
         },
+        srtp: Default::default(),
     }
 }
 

@@ -40,7 +40,7 @@ class Node:
     def __init__(self, element: Element, reading: Reading) -> None:
         self.name = element.tag
         self.text = (element.text or "").strip()
-        self._inner, self._tail = element.text or "", element.tail or ""
+        self._element = element
         self.children = [Node(child, reading) for child in element]
         self.place = f"line {element.attrib.pop(_LINE, '?')}, <{element.tag}>"
         self._attributes = dict(element.attrib)
@@ -102,13 +102,8 @@ class Node:
 
     def take_spoken(self) -> str:
         """All text inside, without the marks of how it is to be spoken (SSML)."""
-        text = " ".join(self._spoken().split())
         self.children = []
-        return text
-
-    def _spoken(self) -> str:
-        parts = [f" {child._spoken()} {child._tail}" for child in self.children]  # noqa: SLF001
-        return self._inner + "".join(parts)
+        return _words_in(self._element)
 
     def read(
         self, readers: "Mapping[str, Callable[[Node], ChildT]]", *, inside: str | None = None
@@ -146,6 +141,15 @@ def read_answer(document: bytes, readers: Readers) -> AnswerDocument:
     verbs = tuple(node.read(readers) for node in root.children)
     root.leave()
     return AnswerDocument(verbs=verbs, ignored=tuple(reading.ignored))
+
+
+def spoken_text(ssml: str) -> str:
+    """What SSML says, without the marks of how. Raises AnswerInvalid for what is no XML."""
+    return _words_in(parse_xml(ssml.encode()))
+
+
+def _words_in(element: Element) -> str:
+    return " ".join(" ".join(element.itertext()).split())
 
 
 def _misplaced(inside: str) -> str:

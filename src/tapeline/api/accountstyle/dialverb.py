@@ -4,17 +4,20 @@ import re
 from functools import partial
 
 from tapeline.api.accountstyle.answer import Node
+from tapeline.api.accountstyle.keys import KEYS_EXPECTED, read_keys
 from tapeline.api.accountstyle.sipheaders import read_sip_headers
 from tapeline.api.accountstyle.verbs import DAY_S, read_action
 from tapeline.domain.error import AnswerInvalid
-from tapeline.domain.verb import Dial, DialTarget
+from tapeline.domain.sound import Keys
+from tapeline.domain.verb import Confirm, Dial, DialTarget
 
 RING_S = 120
 TALK_S = 14_400
 MAX_TARGETS = 20
 MAX_CALLER_NAME = 50
 _ADDRESS = re.compile(r"sip:[^\s<>\"]{1,256}", re.IGNORECASE)
-_KEYS = frozenset("0123456789*#wW@,ABCDabcd")
+_CONFIRM_S, _LONGEST_CONFIRM_S = 10, 600
+_PRESSED = frozenset("0123456789*#")
 
 
 def read_dial(node: Node, *, header_prefix: str) -> Dial:
@@ -41,11 +44,31 @@ def read_dial(node: Node, *, header_prefix: str) -> Dial:
         ring_limit_ms=ring_s * 1_000,
         time_limit_ms=talk_s * 1_000,
         hang_up_on_star=node.take_flag("hangupOnStar", default=False),
+        confirm=_confirm(node),
+        music_url=_music(node),
         headers=headers,
         action=read_action(node, follows=True),
         callback_url=node.take_url("callbackUrl"),
         callback_method=node.take_method("callbackMethod"),
     )
+
+
+def _confirm(node: Node) -> Confirm | None:
+    """None when the called side need not confirm anything."""
+    url, key = node.take_url("confirmSound"), node.take("confirmKey") or ""
+    if not set(key) <= _PRESSED:
+        raise node.wrong("confirmKey", key, "of 0-9, * and #")
+    wait_s = node.take_number("confirmTimeout", low=1, high=_LONGEST_CONFIRM_S)
+    if url is None and not key:
+        return None
+    return Confirm(sound_url=url, key=key, timeout_ms=(wait_s or _CONFIRM_S) * 1_000)
+
+
+def _music(node: Node) -> str | None:
+    """`real` is what is heard without it: ringing."""
+    if (value := node.take("dialMusic")) is None or value.lower() == "real":
+        return None
+    return node.check_url("dialMusic", value)
 
 
 def _target(node: Node, *, header_prefix: str) -> DialTarget:
@@ -55,10 +78,17 @@ def _target(node: Node, *, header_prefix: str) -> DialTarget:
     if not _ADDRESS.fullmatch(uri):
         expected = "sip:user@host; telephone numbers need a trunk"
         raise node.wrong("the address", node.text, expected)
-    digits = node.take("sendDigits") or ""
-    if not set(digits) <= _KEYS:
-        raise node.wrong("sendDigits", digits, "of 0-9, *, #, w and W")
-    return DialTarget(uri=uri, headers=_headers(node, header_prefix), send_digits=digits)
+    return DialTarget(uri=uri, headers=_headers(node, header_prefix), keys=_keys(node))
+
+
+def _keys(node: Node) -> Keys | None:
+    given = node.take("sendDigits")
+    if given is None:
+        return None
+    keys = read_keys(given)
+    if keys is None:
+        raise node.wrong("sendDigits", given, KEYS_EXPECTED)
+    return keys
 
 
 def _headers(node: Node, prefix: str) -> dict[str, str]:

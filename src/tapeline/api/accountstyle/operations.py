@@ -7,6 +7,7 @@ from functools import partial
 from pydantic import BaseModel
 
 from tapeline.api.accountstyle import table
+from tapeline.api.accountstyle.playoperations import played_to_calls, played_to_members
 from tapeline.api.accountstyle.profile import Profile
 from tapeline.api.accountstyle.resources import (
     applications,
@@ -55,7 +56,9 @@ def voice_operations(own: Own) -> tuple[Operation, ...]:
     return (
         *_conferences(own),
         *_members(own),
+        *played_to_members(own.member_action_body, own.write_member_action),
         *_calls(own),
+        *played_to_calls(),
         *_recordings(own),
         *_transcriptions(),
         *_applications(own),

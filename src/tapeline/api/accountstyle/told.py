@@ -25,6 +25,8 @@ _EVENTS = {
     "redirect": "Redirect",
     "transfer": "Transfer",
     "hangup": "Hangup",
+    "dial_music": "DialMusic",
+    "confirm_sound": "ConfirmSound",
 }
 _ACTION_EVENTS = {
     "conference": "Conference",

@@ -19,6 +19,7 @@ from tapeline.control.conferences.members import take_over
 from tapeline.control.live import End, LiveCall
 from tapeline.control.lookup import call_of
 from tapeline.control.parts import Parts
+from tapeline.control.playing.press import check_keys
 from tapeline.domain.application import Application
 from tapeline.domain.call import Call, Direction, EndCause, EndSource
 from tapeline.domain.command import (
@@ -82,6 +83,8 @@ async def create_call(parts: Parts, command: CreateCall) -> Call:
     check_headers("headers", command.headers)
     check_range("ring_limit_ms", command.ring_limit_ms, 1_000, _LONGEST_RING_MS)
     check_range("time_limit_ms", command.time_limit_ms, 1_000, _LONGEST_CALL_MS)
+    if command.keys is not None:
+        check_keys(command.keys)
     application = await _application_for(parts, command)
     live_call = await dial(
         parts,
@@ -98,6 +101,7 @@ async def create_call(parts: Parts, command: CreateCall) -> Call:
             session_id=command.session_id,
             extras=command.extras,
             record=command.record,
+            keys=command.keys,
             starts_program=True,
         ),
     )

@@ -9,15 +9,17 @@ from pathlib import Path
 from tapeline.control.calls.ends import REASONS, ended_call
 from tapeline.control.calls.rows import change_call
 from tapeline.control.digits import DigitInbox
-from tapeline.control.live import End, LiveCall, unbroken
+from tapeline.control.live import End, LiveCall, Voice, unbroken
 from tapeline.control.parts import Parts
+from tapeline.control.playing.play import play as play_file
 from tapeline.domain import event
 from tapeline.domain.application import Application
 from tapeline.domain.call import Call, CallState, Direction, EndCause, EndSource
 from tapeline.domain.command import RecordOnAnswer
 from tapeline.domain.error import CallHasEnded, Draining, EngineFailed, TapelineError
 from tapeline.domain.id import AccountId, CallId, new_uuid
-from tapeline.domain.signal import DialSpec, PlaybackHandle, PlayFinished, PlaySpec
+from tapeline.domain.signal import DialSpec, PlayFinished, PlaySpec, RoomHandle
+from tapeline.domain.sound import Keys
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -37,6 +39,16 @@ async def answer(parts: Parts, live_call: LiveCall) -> None:
         if live_call.is_answered:
             return
         await unbroken(parts.engine.answer(live_call.leg))
+        live_call.is_answered = True
+
+
+async def enter(parts: Parts, live_call: LiveCall, room: RoomHandle, voice: Voice) -> None:
+    """Into the room. A call that rings is answered by it, so that the room misses nothing of what
+    its phone says. Raises EngineFailed.
+    """
+    async with parts.live.locks.hold((live_call.call.id, "answer")):
+        answers = live_call.call.direction is Direction.INBOUND and not live_call.is_answered
+        await parts.engine.join(live_call.leg, room, **voice, answers=answers)
         live_call.is_answered = True
 
 
@@ -82,32 +94,10 @@ async def what_failed(live_call: LiveCall, error: EngineFailed) -> TapelineError
 
 
 async def play(parts: Parts, live_call: LiveCall, path: Path, *, loops: int = 1) -> PlayFinished:
-    """Returns when this call alone has heard the file (WAV, MP3) to its end; `loops` 0: never by
+    """Returns when this call alone has heard the file to its end; `loops` 0: never by
     itself. Cancelled, it stops the file. Raises EngineFailed for a file that cannot be read.
     """
-    started: list[tuple[PlaybackHandle, asyncio.Future[PlayFinished]]] = []
-
-    async def start() -> None:
-        spec = PlaySpec(path=str(path), leg=live_call.leg, loops=loops)
-        with parts.live.playbacks.starting():
-            playback = await parts.engine.play(spec)
-            started.append((playback, parts.live.playbacks.expect(playback)))
-
-    try:
-        await unbroken(start())
-        return await asyncio.shield(started[0][1])
-    except asyncio.CancelledError:
-        for playback, ended in started:
-            if not ended.done():
-                await _stop(parts, playback)
-        raise
-
-
-async def _stop(parts: Parts, playback: PlaybackHandle) -> None:
-    try:
-        await unbroken(parts.engine.stop_play(playback))
-    except EngineFailed as error:  # it ended by itself in this moment
-        _log.info("playback_over_before_stop", reason=error.reason)
+    return await play_file(parts, PlaySpec(path=str(path), leg=live_call.leg, loops=loops))
 
 
 @contextmanager
@@ -147,6 +137,7 @@ class Outgoing:
     parent_id: CallId | None = None
     extras: Mapping[str, str] = field(default_factory=dict)
     record: RecordOnAnswer | None = None
+    keys: Keys | None = None
     starts_program: bool = False
     """Once answered it is steered as its application says; else whoever dialled it does."""
 
@@ -180,6 +171,7 @@ async def _dial(parts: Parts, wanted: Outgoing, made: list[LiveCall]) -> LiveCal
             call=queued,
             application=wanted.application,
             record_on_answer=wanted.record,
+            keys_on_answer=wanted.keys,
             starts_program=wanted.starts_program,
             time_limit_ms=wanted.time_limit_ms,
         )

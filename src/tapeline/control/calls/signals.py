@@ -9,6 +9,7 @@ from tapeline.control.calls.rows import change_call
 from tapeline.control.conferences.signals import left_because_call_ended
 from tapeline.control.live import LiveCall
 from tapeline.control.parts import Parts
+from tapeline.control.playing.press import press_beside
 from tapeline.domain import event, signal
 from tapeline.domain.account import Account
 from tapeline.domain.application import Application
@@ -49,6 +50,8 @@ async def note_answered(parts: Parts, answered: signal.CallAnswered) -> None:
     )
     live_call.answered.set()
     _log.info("call_answered", call=call.id)
+    if live_call.keys_on_answer is not None:
+        press_beside(parts, [live_call], live_call.keys_on_answer)
     wanted, live_call.record_on_answer = live_call.record_on_answer, None
     if wanted is not None:
         await _record(parts, live_call, wanted)

@@ -10,10 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tapeline.control.bridges import end_bridge
-from tapeline.control.calls.legs import hang_up, what_failed
-from tapeline.control.conferences.seats import complete_if_empty, empty_seat, hears
+from tapeline.control.calls.legs import enter, hang_up, what_failed
+from tapeline.control.conferences.seats import (
+    complete_if_empty,
+    context_of,
+    empty_seat,
+    voice_of,
+    whisperers_to,
+)
 from tapeline.control.live import End, LiveCall, LiveConference, Seat, unbroken
 from tapeline.control.parts import ROOM_RATE_HZ, Parts
+from tapeline.domain import event
 from tapeline.domain.call import EndCause, EndSource
 from tapeline.domain.conference import (
     Conference,
@@ -21,6 +28,7 @@ from tapeline.domain.conference import (
     ConferenceState,
     Participant,
     ParticipantState,
+    Role,
 )
 from tapeline.domain.error import (
     AlreadyExists,
@@ -30,7 +38,7 @@ from tapeline.domain.error import (
     ConferenceHasEnded,
     EngineFailed,
 )
-from tapeline.domain.id import ConferenceId, EpochMs, new_uuid
+from tapeline.domain.id import CallId, ConferenceId, EpochMs, EventId, new_uuid
 from tapeline.domain.port import Transaction
 from tapeline.domain.verb import JoinConference
 from tapeline.telemetry import get_logger
@@ -59,6 +67,8 @@ class Seating:
     muted: bool = False
     deaf: bool = False
     on_hold: bool = False
+    role: Role = Role.NONE
+    whispers_to: tuple[CallId, ...] = ()
     start_on_enter: bool = True
     end_on_exit: bool = False
     hangs_up_on_exit: bool = False
@@ -71,9 +81,10 @@ class Seating:
 
 
 async def join_conference(parts: Parts, live_call: LiveCall, verb: JoinConference) -> Seat | None:
-    """Takes a seat in the live conference of that name, which the first leg makes.
+    """Takes a seat in the live conference of that name, which the first leg makes, and answers the
+    call if it rings.
 
-    None when it is full. The call must be answered. Raises EngineFailed.
+    None when it is full. Raises EngineFailed.
     """
     founding = Founding(name=verb.name, dialect=live_call.call.dialect)
     seating = Seating(
@@ -221,13 +232,26 @@ async def _open(parts: Parts, live_call: LiveCall, founding: Founding) -> LiveCo
         expires_at_ms=founding.expires_at_ms,
         extras=founding.extras,
     )
+    account = await parts.accounts.get(conference.account_id)
     room = await parts.engine.create_room(rate_hz=ROOM_RATE_HZ)
+    live = LiveConference(conference=conference, room=room, founder=live_call)
+    created = event.ConferenceCreated(
+        id=EventId(new_uuid()),
+        at_ms=conference.created_at_ms,
+        account=account,
+        conference=conference,
+        **context_of(live),
+    )
+
+    def work(tx: Transaction) -> None:
+        tx.conferences.add(conference)
+        tx.emit(created)
+
     try:
-        await parts.store.write(lambda tx: tx.conferences.add(conference))
+        await parts.store.write(work)
     except BaseException:
         await parts.engine.close_room(room)
         raise
-    live = LiveConference(conference=conference, room=room, founder=live_call)
     parts.live.add_conference(live)
     return live
 
@@ -259,7 +283,11 @@ async def _take_seat(
             muted=seating.muted,
             deaf=seating.deaf,
             on_hold=seating.on_hold,
+            role=seating.role,
+            whispers_to=seating.whispers_to,
             end_conference_on_exit=seating.end_on_exit,
+            hangs_up_on_exit=seating.hangs_up_on_exit,
+            leg=live_call.leg,
             joined_at_ms=now_ms,
         )
         tx.participants.add(participant)
@@ -270,7 +298,6 @@ async def _take_seat(
         conference=conference,
         participant=await parts.store.write(work),
         start_on_enter=seating.start_on_enter,
-        hangs_up_on_exit=seating.hangs_up_on_exit,
         callback_url=seating.callback_url,
         callback_method=seating.callback_method,
     )
@@ -287,10 +314,10 @@ async def _take_seat(
 
 
 async def _enter(parts: Parts, seat: Seat) -> None:
-    muted, deaf = hears(seat, seat.participant)
+    voice = voice_of(seat)
     conference = seat.conference
     try:
-        await parts.engine.join(seat.live_call.leg, conference.room, muted=muted, deaf=deaf)
+        await enter(parts, seat.live_call, conference.room, voice)
     except EngineFailed:
         await leave_seat(parts, seat, parts.clock.now_ms())
         raise
@@ -299,15 +326,17 @@ async def _enter(parts: Parts, seat: Seat) -> None:
         await _send_out(parts, seat)
     elif seat.is_leaving:
         await leave_conference(parts, seat)
-    elif hears(seat, seat.participant) != (muted, deaf):  # it was changed meanwhile
+    elif voice_of(seat) != voice:  # it was changed meanwhile
         await apply_seat(parts, seat)
+    for whisperer in whisperers_to(seat):
+        if whisperer.is_in_room:
+            await apply_seat(parts, whisperer)
 
 
 async def apply_seat(parts: Parts, seat: Seat) -> None:
-    """Makes the core's flags those of the participant's row."""
-    muted, deaf = hears(seat, seat.participant)
+    """Makes who hears whom in the core what the participant's row says."""
     try:
-        await parts.engine.set_participant(seat.live_call.leg, muted=muted, deaf=deaf)
+        await parts.engine.set_participant(seat.live_call.leg, **voice_of(seat))
     except EngineFailed as error:
         _log.info("leg_gone_from_seat", call=seat.live_call.call.id, reason=error.reason)
 
@@ -327,7 +356,7 @@ async def leave_seat(parts: Parts, seat: Seat, at_ms: EpochMs) -> None:
     conference = seat.conference
     if seat.participant.end_conference_on_exit and conference.seats:
         await end_conference(
-            parts, conference, ConferenceEnd.HOST_LEFT, hangs_up=seat.hangs_up_on_exit
+            parts, conference, ConferenceEnd.HOST_LEFT, hangs_up=seat.participant.hangs_up_on_exit
         )
     if not conference.seats:
         async with parts.live.locks.hold(conference.key):

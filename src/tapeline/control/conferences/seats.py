@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tapeline.control.live import LiveConference, Seat
+from tapeline.control.live import LiveConference, Seat, Voice
 from tapeline.control.parts import Parts
 from tapeline.domain import event
 from tapeline.domain.account import Account
@@ -16,22 +16,59 @@ from tapeline.domain.conference import (
     ConferenceState,
     Participant,
     ParticipantState,
+    Role,
 )
 from tapeline.domain.error import EngineFailed
 from tapeline.domain.id import EpochMs, EventId, new_uuid
 from tapeline.domain.port import Transaction
+from tapeline.domain.signal import HeardBy
+from tapeline.domain.sound import SoundUse
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
 
 
-def hears(seat: Seat, participant: Participant) -> tuple[bool, bool]:
-    """(muted, deaf) in the core. On hold is neither heard nor hearing; so is who waits for the
-    conference to start.
-    """
-    waits = not seat.start_on_enter and seat.conference.conference.state is ConferenceState.INIT
-    is_apart = waits or participant.on_hold
-    return participant.muted or is_apart, participant.deaf or is_apart
+def voice_of(seat: Seat) -> Voice:
+    """Who waits for the conference to start is as on hold."""
+    participant = seat.participant
+    return Voice(
+        muted=participant.muted,
+        deaf=participant.deaf,
+        on_hold=participant.on_hold or waits(seat),
+        heard_by=_heard_by(seat),
+    )
+
+
+def waits(seat: Seat) -> bool:
+    """For the conference to start."""
+    return not seat.start_on_enter and seat.conference.conference.state is ConferenceState.INIT
+
+
+def _heard_by(seat: Seat) -> HeardBy:
+    match seat.participant.role:
+        case Role.MONITOR:
+            return ()
+        case Role.WHISPER:
+            there = seat.conference.seats
+            listeners = [call_id for call_id in seat.participant.whispers_to if call_id in there]
+            return tuple(there[call_id].live_call.leg for call_id in listeners)
+        case _:
+            return "everyone"
+
+
+def whisperers_to(seat: Seat) -> list[Seat]:
+    """Who whispers to this participant: they are heard by it once it is there."""
+    call_id = seat.live_call.call.id
+    return [
+        other
+        for other in seat.conference.seats.values()
+        if other.participant.role is Role.WHISPER and call_id in other.participant.whispers_to
+    ]
+
+
+def stop_hold_music(seat: Seat) -> None:
+    for playing in seat.live_call.playlist.chosen(frozenset({SoundUse.HOLD})):
+        playing.stop()
 
 
 def context_of(conference: LiveConference) -> Mapping[str, Any]:
@@ -45,6 +82,7 @@ async def empty_seat(parts: Parts, seat: Seat, at_ms: EpochMs) -> bool:
     if conference.seats.pop(seat.live_call.call.id, None) is None:
         return False
     seat.live_call.seat = None
+    stop_hold_music(seat)
     is_last = not conference.seats
     account = await parts.accounts.get(conference.conference.account_id)
     async with seat.lock:
@@ -122,10 +160,10 @@ def close_conference(
     creator: Call | None,
     application: Application | None,
 ) -> None:
-    """The row and its event. One that never started ends without an event."""
+    """The row and its event."""
     was = tx.conferences.get(completed.id)
     tx.conferences.update(completed)
-    if was is not None and was.state is ConferenceState.IN_PROGRESS:
+    if was is not None and was.state is not ConferenceState.COMPLETED:
         tx.emit(
             event.ConferenceEnded(
                 id=EventId(new_uuid()),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tapeline.control.conferences.members import apply_seat, leave_seat
-from tapeline.control.conferences.seats import complete_if_empty, context_of
+from tapeline.control.conferences.seats import complete_if_empty, context_of, stop_hold_music
 from tapeline.control.live import LiveConference, Seat, epoch_ms
 from tapeline.control.parts import Parts
 from tapeline.domain import event, signal
@@ -73,6 +73,8 @@ async def _end_waiting(parts: Parts, conference: LiveConference) -> None:
     """Who came before the conference started was kept in silence until now."""
     for seat in list(conference.seats.values()):
         if not seat.start_on_enter and seat.is_in_room:
+            if not seat.participant.on_hold:
+                stop_hold_music(seat)
             await apply_seat(parts, seat)
 
 

@@ -7,7 +7,11 @@ from tapeline.control.recordings.kept import (
     get_recording,
     list_recordings,
 )
-from tapeline.control.recordings.pause import pause_call_recording, pause_conference_recording
+from tapeline.control.recordings.pause import (
+    note_resumed,
+    pause_call_recording,
+    pause_conference_recording,
+)
 from tapeline.control.recordings.start import (
     note_armed,
     start_call_recording,
@@ -28,6 +32,7 @@ __all__ = [
     "list_recordings",
     "note_armed",
     "note_finished",
+    "note_resumed",
     "pause_call_recording",
     "pause_conference_recording",
     "start_call_recording",

@@ -15,11 +15,12 @@ from tapeline.domain.command import (
     ListRecordings,
     RecordingPage,
     RecordingView,
+    TrackView,
 )
 from tapeline.domain.error import AccountNotFound, RecordingNotFound, Unavailable
 from tapeline.domain.id import AccountId, RecordingId
 from tapeline.domain.port import Transaction
-from tapeline.domain.recording import TERMINAL_STATES, Recording, RecordingState
+from tapeline.domain.recording import TERMINAL_STATES, Recording, RecordingState, Track
 from tapeline.recording import companion_keys, recording_event
 
 
@@ -57,25 +58,37 @@ async def list_recordings(parts: Parts, command: ListRecordings) -> RecordingPag
 async def get_recording(parts: Parts, command: GetRecording) -> RecordingView:
     def work(tx: Transaction) -> RecordingView:
         account, recording = own_recording(tx, command.account_id, command.recording_id)
-        return view(parts, account, recording, _call_of(tx, recording))
+        found = view(parts, account, recording, _call_of(tx, recording))
+        tracks = tuple(
+            _track_view(parts, account, found, track)
+            for track in tx.tracks.of_recording(recording.id)
+        )
+        return replace(found, tracks=tracks)
 
     return await parts.store.read(work)
 
 
+def _track_view(parts: Parts, account: Account, of: RecordingView, track: Track) -> TrackView:
+    link = parts.track_link_of(of.recording, track)
+    if account.settings.link_policy is LinkPolicy.SIGNED:
+        link = parts.sign_link(link, account, parts.clock.now_ms())
+    return TrackView(track=track, link=link)
+
+
 def own_recording(
-    tx: Transaction, account_id: AccountId, recording_id: RecordingId
+    tx: Transaction, account_id: AccountId | None, recording_id: RecordingId
 ) -> tuple[Account, Recording]:
-    """Another account's and deleted ones are not found."""
+    """Another account's (None: nobody's) and deleted ones are not found."""
     recording = tx.recordings.get(recording_id)
     if (
         recording is None
-        or recording.account_id != account_id
+        or (account_id is not None and recording.account_id != account_id)
         or recording.state is RecordingState.DELETED
     ):
         raise RecordingNotFound(recording_id)
-    account = tx.accounts.get(account_id)
+    account = tx.accounts.get(recording.account_id)
     if account is None:
-        raise AccountNotFound(account_id)
+        raise AccountNotFound(recording.account_id)
     return account, recording
 
 
@@ -105,8 +118,10 @@ async def delete_recording(parts: Parts, command: DeleteRecording) -> RecordingV
     _account, recording = await parts.store.read(lambda tx: own_recording(tx, *key))
     if recording.state not in TERMINAL_STATES:
         raise Unavailable(f"recording {recording.id} is still being finished; try again")
-    for storage_key in (recording.storage_key, *companion_keys(recording.storage_key).values()):
-        await parts.files.delete(storage_key)
+    tracks = await parts.store.read(lambda tx: tx.tracks.of_recording(recording.id))
+    for audio in (recording.storage_key, *(track.storage_key for track in tracks)):
+        for storage_key in (audio, *companion_keys(audio).values()):
+            await parts.files.delete(storage_key)
     now_ms = parts.clock.now_ms()
 
     def work(tx: Transaction) -> RecordingView:
@@ -118,6 +133,7 @@ async def delete_recording(parts: Parts, command: DeleteRecording) -> RecordingV
             deleted_because=command.because,
         )
         tx.recordings.update(deleted)
+        tx.tracks.replace(deleted.id, ())
         link = parts.link_of(deleted)
         tx.emit(recording_event(tx, event.RecordingDeleted, deleted, now_ms, link))
         return view(parts, account, deleted, _call_of(tx, deleted))

@@ -9,6 +9,7 @@ from tapeline.control.lookup import call_of, conference_of
 from tapeline.control.parts import Parts
 from tapeline.control.recordings.finish import has_finished
 from tapeline.control.recordings.targets import chosen, word_of
+from tapeline.domain import signal
 from tapeline.domain.command import PauseCallRecording, PauseConferenceRecording
 from tapeline.domain.error import EngineFailed, NotRecording
 from tapeline.domain.id import RecordingId
@@ -31,6 +32,17 @@ async def pause_call_recording(
     return await _pause_chosen(
         parts, await call_of(parts, command.account_id, command.call_id), command
     )
+
+
+async def note_resumed(parts: Parts, resumed: signal.RecordingResumed) -> None:
+    """The core ended a pause that was as long as it may be."""
+    live = await parts.live.recording_of(resumed.recorder)
+    if live is None:
+        return
+    async with live.target.recording_lock:
+        live.is_paused = False
+        await _store_states(parts, [live])
+    _log.warning("recording_resumed_by_itself", recording=live.id)
 
 
 async def _pause_chosen(

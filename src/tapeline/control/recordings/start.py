@@ -38,6 +38,7 @@ from tapeline.domain.recording import (
     TERMINAL_STATES,
     Recording,
     RecordingFormat,
+    RecordingOptions,
     RecordingState,
 )
 from tapeline.recording import recording_event
@@ -105,9 +106,9 @@ async def _start(
     limit = account.settings.max_recordings_per_target
     if len(running(target)) >= limit:
         raise TooManyRecordings(word_of(target), limit)
-    recording = _new_recording(parts, target, command)
+    recording = _new_recording(parts, account, target, command)
     await parts.store.write(lambda tx: tx.recordings.add(recording))
-    await _arm(parts, target, recording, command)
+    await _arm(parts, account, target, recording, command)
     _log.info(
         "recording_started",
         recording=recording.id,
@@ -120,6 +121,7 @@ async def _start(
 
 def _new_recording(
     parts: Parts,
+    account: Account,
     target: LiveCall | LiveConference,
     command: _Start,
 ) -> Recording:
@@ -129,11 +131,24 @@ def _new_recording(
         id=recording_id,
         node_id=parts.ownership.node_id,
         starter=command.starter,
-        options=command.options,
+        options=_with_habits(command.options, account, target),
         state=RecordingState.RECORDING,
         started_at_ms=now_ms,
         storage_key=storage_key(facts["account_id"], recording_id, command.options.format, now_ms),
         **facts,
+    )
+
+
+def _with_habits(
+    options: RecordingOptions, account: Account, target: LiveCall | LiveConference
+) -> RecordingOptions:
+    """Says all: what the start left open is as the account has it. A call has no tracks."""
+    habits = account.settings.recording
+    wants_tracks = habits.tracks if options.tracks is None else options.tracks
+    return replace(
+        options,
+        pause_as=options.pause_as or habits.pause_as,
+        tracks=wants_tracks and isinstance(target, LiveConference),
     )
 
 
@@ -146,7 +161,11 @@ def storage_key(
 
 
 async def _arm(
-    parts: Parts, target: LiveCall | LiveConference, recording: Recording, command: _Start
+    parts: Parts,
+    account: Account,
+    target: LiveCall | LiveConference,
+    recording: Recording,
+    command: _Start,
 ) -> None:
     """Returns when the core has the file open and the room or leg tapped.
 
@@ -158,7 +177,7 @@ async def _arm(
     try:
         with parts.live.arming(live):
             live.recorder = await parts.engine.start_recording(
-                recorder_spec(parts, target, recording)
+                recorder_spec(parts, account.settings.recording, target, recording)
             )
     except BaseException as error:
         parts.live.remove_recording(live)

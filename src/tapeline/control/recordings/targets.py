@@ -6,6 +6,7 @@ from typing import Any
 
 from tapeline.control.live import LiveCall, LiveConference, LiveRecording, RecordingTarget
 from tapeline.control.parts import Parts
+from tapeline.domain.account import RecordingHabits
 from tapeline.domain.call import Direction
 from tapeline.domain.error import (
     RecordingNotFound,
@@ -92,7 +93,10 @@ def facts_of(target: LiveCall | LiveConference) -> dict[str, Any]:
 
 
 def recorder_spec(
-    parts: Parts, target: LiveCall | LiveConference, recording: Recording
+    parts: Parts,
+    habits: RecordingHabits,
+    target: LiveCall | LiveConference,
+    recording: Recording,
 ) -> RecorderSpec:
     options = recording.options
     label = {
@@ -105,12 +109,17 @@ def recorder_spec(
     return RecorderSpec(
         folder=str(parts.spool / recording.id),
         format=recording.format,
-        rate_hz=recording.rate_hz,
         limit_ms=options.limit_ms,
         silence_limit_ms=options.silence_limit_ms,
         silence_waits_for_speech=options.silence_waits_for_speech,
+        pause_as=options.pause_as or habits.pause_as,
+        pause_limit_ms=habits.pause_limit_s * 1_000,
         beep=options.beep,
+        beep_every_ms=habits.beep_every_s * 1_000,
+        beep_level_db=habits.beep_level_db,
+        beep_in_file=habits.beep_in_file,
         trim_silence=options.trim_silence,
+        tracks=options.tracks or False,
         label=json.dumps({key: value for key, value in label.items() if value is not None}),
         **_tap(parts, target, options.layout),
     )

@@ -33,6 +33,12 @@ class SetAccount(Command[Account]):
     transcription_rate: float | None = None
     webhook_url: str | None = None
     webhook_failover_url: str | None = None
+    pause_as: str | None = None
+    pause_limit_s: int | None = None
+    beep_every_s: int | None = None
+    beep_level_db: float | None = None
+    beep_in_file: bool | None = None
+    tracks: bool | None = None
     dialect_settings: dict[str, str] = field(default_factory=dict)
 
 

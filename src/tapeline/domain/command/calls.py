@@ -8,6 +8,7 @@ from tapeline.domain.command.base import Command, Done
 from tapeline.domain.command.recordings import RecordingView
 from tapeline.domain.id import AccountId, ApplicationId, CallId, EpochMs
 from tapeline.domain.recording import RecordingOptions, Starter
+from tapeline.domain.sound import Keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,8 @@ class CreateCall(Command[Call]):
     session_id: str | None = None
     """Joins another call's conversation."""
     record: "RecordOnAnswer | None" = None
+    keys: Keys | None = None
+    """Pressed when it is answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,3 +154,40 @@ class TransferCall(Command[Done]):
     call_id: CallId
     url: str
     method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeCalls(Command[Done]):
+    """Two answered calls hear each other, from wherever they are; they end together unless the one
+    that is left `parks`. Raises CallNotFound, CallHasEnded, CallNotAnswered, Conflict.
+    """
+
+    account_id: AccountId
+    call_id: CallId
+    other_id: CallId
+    parks: bool = False
+    extras: dict[str, str] = field(default_factory=dict)
+    record: RecordOnAnswer | None = None
+    """Of the first call, from here on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferToAddress(Command[Done]):
+    """Dials a `sip:` URI and connects the answered call to it once that answers; until then, and
+    if it does not, the call stays where it is. Raises as CreateCall and BridgeCalls do.
+    """
+
+    account_id: AccountId
+    call_id: CallId
+    target: str
+    caller: str = ""
+    """Empty: what this call had called."""
+    caller_name: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    ring_limit_ms: int = 30_000
+    time_limit_ms: int | None = None
+    extras: dict[str, str] = field(default_factory=dict)
+    target_extras: dict[str, str] = field(default_factory=dict)
+    """The new call's."""
+    record: RecordOnAnswer | None = None
+    """Of this call, from the connection on."""

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 from tapeline.domain.call import Call
 from tapeline.domain.command.base import Command, Done
-from tapeline.domain.conference import Conference, ConferenceState, Participant
+from tapeline.domain.conference import Conference, ConferenceState, Participant, Role
 from tapeline.domain.id import AccountId, CallId, EpochMs, MemberId
 from tapeline.domain.signal import LegLevels
+from tapeline.domain.sound import Sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,8 @@ class CreateConference(Command[ConferenceView]):
     max_participants: int | None = None
     duration_limit_ms: int | None = None
     starts_on_create: bool = True
+    hold_sound: Sound | None = None
+    """What everybody hears until it starts; None: silence."""
     dialect: str
     extras: dict[str, str] = field(default_factory=dict)
     """Kept with the conference and merged into the creator's `Call.extras`."""
@@ -89,6 +92,10 @@ class JoinCall(Command[Done]):
     call_id: CallId
     muted: bool = False
     on_hold: bool = False
+    hold_sound: Sound | None = None
+    """What it hears on hold, again and again; None: silence."""
+    role: Role = Role.NONE
+    whispers_to: tuple[CallId, ...] = ()
     end_on_exit: bool = False
     hangs_up_on_exit: bool = False
     """With `end_on_exit`: the calls of all participants end then."""
@@ -112,11 +119,16 @@ class Members:
     member_ids: tuple[MemberId, ...] = ()
     call_ids: tuple[CallId, ...] = ()
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Empty: everybody is meant."""
+        return (*self.member_ids, *self.call_ids)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetParticipants(Command["tuple[Participant, ...]"]):
     """What is None stays as it is. Raises ConferenceNotFound, ConferenceHasEnded,
-    ParticipantNotFound when none of the named is there.
+    ParticipantNotFound when none of the named is there, and for `hold_sound` as PlayToCall does.
     """
 
     conference: ConferenceRef
@@ -125,6 +137,26 @@ class SetParticipants(Command["tuple[Participant, ...]"]):
     deaf: bool | None = None
     on_hold: bool | None = None
     """Neither heard nor hearing."""
+    hold_sound: Sound | None = None
+    """With `on_hold`: what they hear meanwhile, again and again; None: silence."""
+    role: Role | None = None
+    whispers_to: tuple[CallId, ...] = ()
+    """With `role`."""
+    end_on_exit: bool | None = None
+    hangs_up_on_exit: bool | None = None
+    """As in JoinCall."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCallRole(Command[Done]):
+    """Of a call in a conference; a whisper reaches whom it reached before. Raises CallNotFound,
+    CallHasEnded, NotInConference, Invalid for a whisper to nobody.
+    """
+
+    account_id: AccountId
+    call_id: CallId
+    role: Role
+    extras: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

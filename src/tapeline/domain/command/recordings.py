@@ -13,7 +13,16 @@ from tapeline.domain.recording import (
     RecordingState,
     Starter,
     TargetKind,
+    Track,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackView:
+    """`link` as in RecordingView."""
+
+    track: Track
+    link: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +33,8 @@ class RecordingView:
     link: str
     call: Call | None = None
     """The recorded call; of a conference its creator's."""
+    tracks: tuple[TrackView, ...] = ()
+    """Only where one recording was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +165,9 @@ class ListRecordings(Command[RecordingPage]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetRecording(Command[RecordingView]):
-    account_id: AccountId
+    """`account_id` None: of any account (the CLI). Raises RecordingNotFound."""
+
+    account_id: AccountId | None
     recording_id: RecordingId
 
 

@@ -10,6 +10,7 @@ from tapeline.state.rows.events import EventRows
 from tapeline.state.rows.numbers import NumberRows
 from tapeline.state.rows.participants import ParticipantRows
 from tapeline.state.rows.recordings import RecordingRows
+from tapeline.state.rows.tracks import TrackRows
 from tapeline.state.rows.transcripts import TranscriptRows
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "ParticipantRows",
     "RecordingRows",
     "RowMissing",
+    "TrackRows",
     "TranscriptRows",
 ]

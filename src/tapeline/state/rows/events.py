@@ -8,6 +8,7 @@ from tapeline.domain.event import (
     Event,
     ParticipantEvent,
     RecordingEvent,
+    SoundEvent,
 )
 from tapeline.state.codec import encode_event
 from tapeline.state.rows.base import Rows
@@ -42,6 +43,8 @@ def _call_id(event: Event) -> str | None:
     match event:
         case CallEvent() | ParticipantEvent():
             return event.call.id
+        case SoundEvent():
+            return None if event.call is None else event.call.id
         case RecordingEvent():
             return event.recording.call_id
     return None
@@ -51,6 +54,8 @@ def _conference_id(event: Event) -> str | None:
     match event:
         case ConferenceEvent():
             return event.conference.id
+        case SoundEvent():
+            return None if event.conference is None else event.conference.id
         case RecordingEvent():
             return event.recording.conference_id
     return None

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tapeline.domain.conference import Participant, ParticipantState
+from tapeline.domain.conference import Participant, ParticipantState, Role
 from tapeline.domain.id import AccountId, CallId, ConferenceId, EpochMs, MemberId
 from tapeline.state.rows.base import RowMissing, Rows, Values
 from tapeline.state.schema import accounts, participants
@@ -25,6 +25,11 @@ _IS_PRESENT = participants.c.state != ParticipantState.LEFT.value
 _PRESENT = (
     sa.select(participants)
     .where(participants.c.conference_id == sa.bindparam("conference_id"), _IS_PRESENT)
+    .order_by(participants.c.joined_at_ms, participants.c.seq)
+)
+_EVER_IN = (
+    sa.select(participants)
+    .where(participants.c.conference_id == sa.bindparam("conference_id"))
     .order_by(participants.c.joined_at_ms, participants.c.seq)
 )
 _OF_CALL = (
@@ -59,6 +64,10 @@ class ParticipantRows(Rows):
         rows = self._all(_PRESENT, conference_id=conference_id)
         return [_participant(row) for row in rows]
 
+    def ever_in(self, conference_id: ConferenceId) -> Sequence[Participant]:
+        """Those that have left, too, in the order they joined."""
+        return [_participant(row) for row in self._all(_EVER_IN, conference_id=conference_id)]
+
     def of_call(self, call_id: CallId) -> Participant | None:
         """Where the call is now."""
         row = self._one(_OF_CALL, call_id=call_id)
@@ -74,8 +83,12 @@ def _values(participant: Participant) -> Values:
         "muted": participant.muted,
         "deaf": participant.deaf,
         "on_hold": participant.on_hold,
+        "role": participant.role.value,
+        "whispers_to": list(participant.whispers_to),
         "end_conference_on_exit": participant.end_conference_on_exit,
+        "hangs_up_on_exit": participant.hangs_up_on_exit,
         "label": participant.label,
+        "leg": participant.leg,
         "joined_at_ms": participant.joined_at_ms,
         "left_at_ms": participant.left_at_ms,
     }
@@ -90,8 +103,12 @@ def _participant(row: sa.Row[Any]) -> Participant:
         muted=row.muted,
         deaf=row.deaf,
         on_hold=row.on_hold,
+        role=Role(row.role),
+        whispers_to=tuple(CallId(call_id) for call_id in row.whispers_to),
         end_conference_on_exit=row.end_conference_on_exit,
+        hangs_up_on_exit=row.hangs_up_on_exit,
         label=row.label,
+        leg=row.leg,
         joined_at_ms=EpochMs(row.joined_at_ms),
         left_at_ms=row.left_at_ms,
     )

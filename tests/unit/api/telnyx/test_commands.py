@@ -14,8 +14,9 @@ from tests.unit.api.telnyx.support import (
 )
 
 from tapeline.domain import command as commands
-from tapeline.domain.command import ConferenceRef, Members, Once
-from tapeline.domain.conference import ConferenceState
+from tapeline.domain.command import Before, ConferenceRef, Hearing, Legs, Members, Once
+from tapeline.domain.conference import ConferenceState, Role
+from tapeline.domain.gather import GatherRules
 from tapeline.domain.recording import (
     Layout,
     RecordingFormat,
@@ -23,8 +24,10 @@ from tapeline.domain.recording import (
     RecordingState,
     TranscriptionRequest,
 )
+from tapeline.domain.sound import Fetched, Given, Keys, SoundUse, Spoken
 
 STATE = "aGVsbG8="
+FILE = "http://customer.example/a.mp3"
 ROOM = ConferenceRef(account_id=things.ACCOUNT_ID, name="a/b", may_be_id=True)
 START = "/conferences/a%2Fb/actions/record_start"
 CALL = f"/calls/{CONTROL_ID}/actions"
@@ -195,7 +198,13 @@ async def test_a_calls_recording(body: Any, options: RecordingOptions) -> None:
             "/conferences/a%2Fb/actions/join",
             {"call_control_id": CONTROL_ID, "supervisor_role": "monitor"},
             commands.JoinCall,
-            {"muted": True, "on_hold": False, "end_on_exit": False, "extras": {}},
+            {
+                "muted": False,
+                "on_hold": False,
+                "role": Role.MONITOR,
+                "end_on_exit": False,
+                "extras": {},
+            },
         ),
         (
             "/conferences/a%2Fb/actions/join",
@@ -213,7 +222,18 @@ async def test_a_calls_recording(body: Any, options: RecordingOptions) -> None:
             "/conferences/a%2Fb/actions/hold",
             {"call_control_ids": [CONTROL_ID]},
             commands.SetParticipants,
-            {"on_hold": True, "muted": None, "members": Members(call_ids=(CALL_ID,))},
+            {
+                "on_hold": True,
+                "muted": None,
+                "hold_sound": None,
+                "members": Members(call_ids=(CALL_ID,)),
+            },
+        ),
+        (
+            "/conferences/a%2Fb/actions/hold",
+            {"audio_url": FILE},
+            commands.SetParticipants,
+            {"on_hold": True, "hold_sound": Fetched(FILE), "members": Members()},
         ),
         (
             "/conferences/a%2Fb/actions/unhold",
@@ -237,13 +257,193 @@ async def test_a_calls_recording(body: Any, options: RecordingOptions) -> None:
             "/conferences/a%2Fb/actions/update",
             {"call_control_id": CONTROL_ID, "supervisor_role": "monitor"},
             commands.SetParticipants,
-            {"muted": True, "members": Members(call_ids=(CALL_ID,))},
+            {"muted": None, "role": Role.MONITOR, "members": Members(call_ids=(CALL_ID,))},
+        ),
+        (
+            "/conferences/a%2Fb/actions/update",
+            {
+                "call_control_id": CALL_ID,
+                "supervisor_role": "whisper",
+                "whisper_call_control_ids": [CONTROL_ID],
+            },
+            commands.SetParticipants,
+            {"role": Role.WHISPER, "whispers_to": (CALL_ID,)},
+        ),
+        (
+            f"{CALL}/playback_start",
+            {
+                "audio_url": FILE,
+                "loop": "infinity",
+                "stop": "current",
+                "target_legs": "both",
+                "command_id": "cmd-1",
+                "client_state": STATE,
+            },
+            commands.PlayToCall,
+            {
+                "call_id": CALL_ID,
+                "once": once(CALL_ID),
+                "legs": Legs.BOTH,
+                "hearing": Hearing(
+                    sounds=(Fetched(FILE),),
+                    use=SoundUse.FILE,
+                    loops=0,
+                    before=Before.CURRENT_STOPS,
+                    is_told=True,
+                ),
+                "extras": {"client_state": STATE},
+            },
+        ),
+        (
+            f"{CALL}/playback_start",
+            {"playback_content": "UklGRg=="},
+            commands.PlayToCall,
+            {
+                "hearing": Hearing(sounds=(Given(b"RIFF"),), use=SoundUse.FILE, is_told=True),
+                "legs": Legs.OWN,
+            },
+        ),
+        (
+            f"{CALL}/playback_stop",
+            {"stop": "current"},
+            commands.StopPlayingToCall,
+            {
+                "call_id": CALL_ID,
+                "only_current": True,
+                "uses": frozenset({SoundUse.FILE, SoundUse.SPEECH}),
+            },
+        ),
+        (
+            f"{CALL}/speak",
+            {
+                "payload": "<speak>Good <emphasis>morning</emphasis></speak>",
+                "payload_type": "ssml",
+                "voice": "female",
+                "language": "en-GB",
+                "loop": 2,
+            },
+            commands.PlayToCall,
+            {
+                "hearing": Hearing(
+                    sounds=(Spoken(text="Good morning", voice="female", language="en-GB"),),
+                    use=SoundUse.SPEECH,
+                    loops=2,
+                    is_told=True,
+                )
+            },
+        ),
+        (
+            "/conferences/a%2Fb/actions/play",
+            {"audio_url": FILE, "loop": 3},
+            commands.PlayToConference,
+            {
+                "conference": ROOM,
+                "members": Members(),
+                "hearing": Hearing(
+                    sounds=(Fetched(FILE),), use=SoundUse.FILE, loops=3, is_told=True
+                ),
+            },
+        ),
+        (
+            "/conferences/a%2Fb/actions/speak",
+            {"payload": "Hi", "voice": "male", "command_id": "cmd-1"},
+            commands.PlayToConference,
+            {
+                "once": once("a/b"),
+                "hearing": Hearing(
+                    sounds=(Spoken(text="Hi", voice="male"),), use=SoundUse.SPEECH, is_told=True
+                ),
+            },
+        ),
+        (
+            "/conferences/a%2Fb/actions/stop",
+            {"call_control_ids": [CONTROL_ID]},
+            commands.StopPlayingToConference,
+            {"conference": ROOM, "members": Members(call_ids=(CALL_ID,))},
         ),
         (
             "/conferences/a%2Fb/actions/end",
             {"command_id": "cmd-1"},
             commands.EndConference,
             {"conference": ROOM, "hang_up": True, "once": once("a/b")},
+        ),
+        (
+            f"{CALL}/gather",
+            {
+                "minimum_digits": 2,
+                "maximum_digits": 4,
+                "terminating_digit": "",
+                "valid_digits": "12",
+            },
+            commands.GatherDigits,
+            {
+                "rules": GatherRules(minimum=2, maximum=4, finish_keys="", valid_digits="12"),
+                "prompt": None,
+            },
+        ),
+        (
+            f"{CALL}/gather_using_audio",
+            {"audio_url": FILE, "invalid_audio_url": "http://h/no.mp3", "maximum_digits": 4},
+            commands.GatherDigits,
+            {
+                "rules": GatherRules(maximum=4, first_digit_ms=60_000, total_ms=80_000, tries=3),
+                "prompt": Hearing(sounds=(Fetched(FILE),), use=SoundUse.FILE),
+                "invalid_prompt": Hearing(sounds=(Fetched("http://h/no.mp3"),), use=SoundUse.FILE),
+            },
+        ),
+        (
+            f"{CALL}/gather_using_speak",
+            {"payload": "Press 1", "voice": "female", "maximum_tries": 1, "command_id": "cmd-1"},
+            commands.GatherDigits,
+            {
+                "once": once(CALL_ID),
+                "prompt": Hearing(
+                    sounds=(Spoken(text="Press 1", voice="female"),), use=SoundUse.SPEECH
+                ),
+            },
+        ),
+        (f"{CALL}/gather_stop", {}, commands.StopGathering, {"call_id": CALL_ID}),
+        (
+            f"{CALL}/send_dtmf",
+            {"digits": "1w2#", "duration_millis": 300},
+            commands.SendDigits,
+            {"call_id": CALL_ID, "keys": Keys(digits="1w2#", tone_ms=300)},
+        ),
+        (
+            "/conferences/a%2Fb/actions/send_dtmf",
+            {"digits": "5", "call_control_ids": [CONTROL_ID]},
+            commands.SendDigitsToConference,
+            {"members": Members(call_ids=(CALL_ID,)), "keys": Keys(digits="5", tone_ms=250)},
+        ),
+        (
+            f"{CALL}/bridge",
+            {"call_control_id": CONTROL_ID, "park_after_unbridge": "self", "client_state": STATE},
+            commands.BridgeCalls,
+            {"other_id": CALL_ID, "parks": True, "extras": {"client_state": STATE}},
+        ),
+        (
+            f"{CALL}/transfer",
+            {
+                "to": "sip:bob@h",
+                "from": "+15550100",
+                "timeout_secs": 10,
+                "target_leg_client_state": STATE,
+                "custom_headers": [{"name": "X-A", "value": "1"}],
+            },
+            commands.TransferToAddress,
+            {
+                "target": "sip:bob@h",
+                "caller": "+15550100",
+                "ring_limit_ms": 10_000,
+                "headers": {"X-A": "1"},
+                "target_extras": {"client_state": STATE},
+            },
+        ),
+        (
+            f"{CALL}/switch_supervisor_role",
+            {"role": "barge"},
+            commands.SetCallRole,
+            {"call_id": CALL_ID, "role": Role.BARGE},
         ),
         (f"{CALL}/hangup", {"client_state": STATE}, commands.HangUpCall, {"call_id": CALL_ID}),
         (f"{CALL}/reject", {"cause": "USER_BUSY"}, commands.RejectCall, {"sip_status": 486}),
@@ -496,3 +696,20 @@ async def test_applications_are_sorted_and_found_by_name(query: str, names: list
     answer = await request(control, "GET", f"/call_control_applications?{query}")
 
     assert [each["application_name"] for each in answer.json["data"]] == names
+
+
+@pytest.mark.parametrize(
+    ("body", "ends", "hard"),
+    [
+        ({"end_conference_on_exit": True}, True, True),
+        ({"soft_end_conference_on_exit": True}, True, False),
+        ({"end_conference_on_exit": False}, False, False),
+        ({"beep_enabled": "never"}, None, None),
+    ],
+)
+async def test_a_participants_exit(body: Any, *, ends: bool | None, hard: bool | None) -> None:
+    command = await asked("PATCH", "/conferences/a%2Fb/participants/7", body)
+
+    assert isinstance(command, commands.SetParticipants)
+    assert (command.members.member_ids, command.conference) == (("7",), ROOM)
+    assert (command.end_on_exit, command.hangs_up_on_exit) == (ends, hard)

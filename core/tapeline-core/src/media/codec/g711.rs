@@ -34,6 +34,20 @@ pub fn alaw(sample: i16) -> u8 {
     (sign | (segment << 4) as u8 | mantissa as u8) ^ ALAW_INVERT
 }
 
+/// As many samples as both have room for; returns how many.
+pub fn expand(table: &[i16; 256], payload: &[u8], out: &mut [i16]) -> usize {
+    for (sample, byte) in out.iter_mut().zip(payload) {
+        *sample = table.get(usize::from(*byte)).copied().unwrap_or(0);
+    }
+    payload.len().min(out.len())
+}
+
+/// As many bytes as both have room for; returns how many.
+pub fn compress(law: impl Fn(i16) -> u8, samples: &[i16], payload: &mut [u8]) -> usize {
+    payload.iter_mut().zip(samples).for_each(|(byte, sample)| *byte = law(*sample));
+    samples.len().min(payload.len())
+}
+
 const fn ulaw_to_linear(byte: u8) -> i16 {
     let bits = !byte as i32;
     let magnitude = (((bits & 0x0f) << 3) + ULAW_BIAS) << ((bits & 0x70) >> 4);

@@ -1,7 +1,7 @@
 //! Packet-loss concealment: the last pitch period is repeated and fades away. Pure.
 
-/// 40 ms at 12 kHz, 60 ms at 8 kHz: twice the longest pitch period and the window that finds it.
-const HISTORY: usize = 480;
+/// Twice the longest pitch period and the window that finds it.
+const HISTORY_MS: u32 = 60;
 /// Pitch between 62 and 400 Hz.
 const PITCH_MIN_US: u32 = 2_500;
 const PITCH_MAX_US: u32 = 16_000;
@@ -12,10 +12,13 @@ const FADE_MS: u32 = 40;
 /// The first good samples are blended with the concealment's continuation.
 const BLEND_MS: u32 = 5;
 const BLEND_MAX: usize = 240;
+/// The pitch is looked for at about this rate, then around what was found.
+const SEARCH_HZ: u32 = 16_000;
 
 pub struct Concealer {
     rate_hz: u32,
-    history: [i16; HISTORY],
+    /// The newest samples, oldest first.
+    history: Box<[i16]>,
     /// Pitch period in samples while concealing, else 0.
     lag: usize,
     /// Concealed samples since the last good one.
@@ -23,8 +26,10 @@ pub struct Concealer {
 }
 
 impl Concealer {
+    /// Allocates its history.
     pub fn new(rate_hz: u32) -> Self {
-        Self { rate_hz, history: [0; HISTORY], lag: 0, concealed: 0 }
+        let history = vec![0; (rate_hz / 1_000 * HISTORY_MS) as usize].into();
+        Self { rate_hz, history, lag: 0, concealed: 0 }
     }
 
     fn samples(&self, microseconds: u32) -> usize {
@@ -63,7 +68,7 @@ impl Concealer {
 
     /// One more frame like the last, unfaded: used to insert time where it is quiet.
     pub fn repeat(&mut self, out: &mut [i16]) {
-        let start = HISTORY.saturating_sub(out.len());
+        let start = self.history.len().saturating_sub(out.len());
         for (out, sample) in out.iter_mut().zip(self.history.get(start..).unwrap_or(&[])) {
             *out = *sample;
         }
@@ -75,23 +80,30 @@ impl Concealer {
         self.concealed >= (HOLD_MS + FADE_MS) * self.rate_hz / 1_000
     }
 
-    /// Forgets the signal: what follows belongs to something else.
-    pub fn restart(&mut self) {
-        *self = Self::new(self.rate_hz);
+    /// What follows is not blended with what was made up.
+    pub fn settle(&mut self) {
+        (self.lag, self.concealed) = (0, 0);
     }
 
-    fn remember(&mut self, samples: &[i16]) {
-        let kept = HISTORY.saturating_sub(samples.len());
-        self.history.copy_within(HISTORY - kept.., 0);
-        let newest = samples.get(samples.len().saturating_sub(HISTORY)..).unwrap_or(&[]);
-        for (place, sample) in self.history.iter_mut().skip(kept).zip(newest) {
-            *place = *sample;
+    /// Forgets the signal: what follows belongs to something else.
+    pub fn restart(&mut self) {
+        self.history.fill(0);
+        (self.lag, self.concealed) = (0, 0);
+    }
+
+    /// Samples that somebody else made up.
+    pub fn remember(&mut self, samples: &[i16]) {
+        let kept = self.history.len().saturating_sub(samples.len());
+        self.history.copy_within(self.history.len() - kept.., 0);
+        let newest = samples.get(samples.len().saturating_sub(self.history.len())..);
+        if let (Some(place), Some(newest)) = (self.history.get_mut(kept..), newest) {
+            place.copy_from_slice(newest);
         }
     }
 
     /// Goes on with the period that ends the history.
     fn extend(&self, out: &mut [i16]) {
-        let start = HISTORY.saturating_sub(self.lag.max(1));
+        let start = self.history.len().saturating_sub(self.lag.max(1));
         let period = self.history.get(start..).unwrap_or(&[]);
         for (out, sample) in out.iter_mut().zip(period.iter().cycle()) {
             *out = *sample;
@@ -108,18 +120,31 @@ impl Concealer {
         }
     }
 
-    /// The lag whose past looks most like the newest window (normalised correlation).
+    /// The lag whose past looks most like the newest window.
     fn find_pitch(&self) -> usize {
-        let window = self.samples(WINDOW_US).min(HISTORY / 3);
-        let longest = self.samples(PITCH_MAX_US).min(HISTORY - window);
+        let size = self.history.len();
+        let window = self.samples(WINDOW_US).min(size / 3);
+        let longest = self.samples(PITCH_MAX_US).min(size - window);
         let shortest = self.samples(PITCH_MIN_US).clamp(1, longest.max(1));
-        let newest = self.history.get(HISTORY - window..).unwrap_or(&[]);
-        let mut best = (f32::MIN, longest.max(1));
-        for lag in shortest..=longest {
-            let start = HISTORY - window - lag;
+        let step = (self.rate_hz / SEARCH_HZ).max(1) as usize;
+        let found = self.best_lag(window, (shortest..=longest).step_by(step), step);
+        if step == 1 {
+            return found;
+        }
+        let around = found.saturating_sub(step - 1).max(shortest)..=(found + step - 1).min(longest);
+        self.best_lag(window, around, 1)
+    }
+
+    /// By normalised correlation, of every `step`th sample.
+    fn best_lag(&self, window: usize, lags: impl Iterator<Item = usize>, step: usize) -> usize {
+        let size = self.history.len();
+        let newest = self.history.get(size - window..).unwrap_or(&[]);
+        let mut best = (f32::MIN, 1);
+        for lag in lags {
+            let start = (size - window).saturating_sub(lag);
             let past = self.history.get(start..start + window).unwrap_or(&[]);
             let (mut product, mut energy) = (0.0_f32, 1.0_f32);
-            for (a, b) in newest.iter().zip(past) {
+            for (a, b) in newest.iter().zip(past).step_by(step) {
                 product += f32::from(*a) * f32::from(*b);
                 energy += f32::from(*b) * f32::from(*b);
             }

@@ -9,10 +9,12 @@ const BUCKETS: usize = 8;
 const BUCKET_NS: u64 = 250_000_000;
 /// Weight that a packet keeps when the next arrives: half is forgotten after about 230 packets.
 const FORGET: f32 = 0.997;
+/// Weights are brought down again beyond it, every minute and a half: f32 holds 24 bits.
+const WEIGHT_MAX: f32 = 1e6;
 /// Weight of the assumption, before any packet, that the network is clean: about one second of it.
 const PRIOR: f32 = 50.0;
-/// Three packets in a hundred may be later than the target.
-const QUANTILE: f32 = 0.97;
+/// Three packets in two hundred may be later than the target.
+const QUANTILE: f32 = 0.985;
 /// Added to the quantile.
 const GUARD_NS: i64 = 1_000_000;
 /// No target above it.
@@ -31,7 +33,12 @@ pub struct DelayEstimator {
     minima: [i64; BUCKETS],
     /// Number of the newest bucket since the epoch of arrivals; `None` before the first packet.
     bucket: Option<u64>,
+    /// Weights of the relative delays. Those of old packets stay, those of new ones grow: the same as
+    /// forgetting, in one addition.
     bins: [f32; BINS],
+    total: f32,
+    /// Of the next packet.
+    weight: f32,
     target_ns: i64,
 }
 
@@ -41,7 +48,14 @@ impl Default for DelayEstimator {
         if let Some(first) = bins.first_mut() {
             *first = PRIOR;
         }
-        Self { minima: [i64::MAX; BUCKETS], bucket: None, bins, target_ns: FINE_NS + GUARD_NS }
+        Self {
+            minima: [i64::MAX; BUCKETS],
+            bucket: None,
+            bins,
+            total: PRIOR,
+            weight: 1.0,
+            target_ns: FINE_NS + GUARD_NS,
+        }
     }
 }
 
@@ -70,11 +84,13 @@ impl DelayEstimator {
             *minimum = (*minimum).min(transit_ns);
         }
         let relative = transit_ns - self.minimum_ns().unwrap_or(transit_ns);
-        for bin in &mut self.bins {
-            *bin *= FORGET;
+        self.weight /= FORGET;
+        if self.weight > WEIGHT_MAX {
+            self.rescale();
         }
         if let Some(bin) = self.bins.get_mut(bin_of(relative)) {
-            *bin += 1.0;
+            *bin += self.weight;
+            self.total += self.weight;
         }
         self.target_ns = (self.quantile_ns() + GUARD_NS).min(TARGET_MAX_NS);
     }
@@ -93,16 +109,21 @@ impl DelayEstimator {
         self.bucket = Some(number);
     }
 
-    fn quantile_ns(&self) -> i64 {
-        let total: f32 = self.bins.iter().sum();
-        let mut above = total * (1.0 - QUANTILE);
-        for (index, weight) in self.bins.iter().enumerate().rev() {
-            above -= weight;
-            if above < 0.0 {
-                return upper_edge_ns(index);
-            }
+    fn rescale(&mut self) {
+        for bin in &mut self.bins {
+            *bin /= self.weight;
         }
-        upper_edge_ns(0)
+        self.total = self.bins.iter().sum();
+        self.weight = 1.0;
+    }
+
+    fn quantile_ns(&self) -> i64 {
+        let (mut below, enough) = (0.0, self.total * QUANTILE);
+        let reached = self.bins.iter().position(|weight| {
+            below += weight;
+            below >= enough
+        });
+        upper_edge_ns(reached.unwrap_or(BINS - 1))
     }
 }
 

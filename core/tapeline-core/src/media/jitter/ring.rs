@@ -1,12 +1,24 @@
-//! The packets that wait: found by sequence or by time, bounded in number and bytes, oldest overwritten.
+//! The packets that wait, undecoded: found by sequence or by time, bounded in number and bytes, oldest
+//! overwritten.
 
-use crate::media::command::Codec;
-use crate::media::frame::energy;
+use crate::media::codec::Codec;
 
-/// 64 packets: 640 ms of the shortest packets (10 ms).
-const SLOTS: usize = 64;
-/// 320 ms of G.711, whatever its packet time.
-const ARENA_BYTES: usize = 2_560;
+/// 320 ms of the shortest usual packets (10 ms).
+const SLOTS: usize = 32;
+/// 320 ms of G.711 or G.722 (64 kbit/s).
+const ARENA_64_KBIT: usize = 2_560;
+
+/// 320 ms of Opus at 200 kbit/s, four times what speech takes.
+const ARENA_OPUS: usize = 8_192;
+
+/// Bytes that hold 320 ms of a codec, whatever its packet time: 30,720 for L16 at 48 kHz.
+fn arena_bytes(codec: Codec) -> usize {
+    match codec {
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => ARENA_64_KBIT,
+        Codec::L16(rate) => rate.frame() * 2 * 16,
+        Codec::Opus(_) => ARENA_OPUS,
+    }
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -24,7 +36,7 @@ struct Slot {
     /// Position in the arena, counted since the start; overwritten when the head is too far ahead.
     offset: u32,
     bytes: u16,
-    samples: u16,
+    units: u16,
     codec: Codec,
     state: State,
 }
@@ -34,7 +46,7 @@ const EMPTY: Slot = Slot {
     timestamp: 0,
     offset: 0,
     bytes: 0,
-    samples: 0,
+    units: 0,
     codec: Codec::Pcmu,
     state: State::Empty,
 };
@@ -44,12 +56,13 @@ const EMPTY: Slot = Slot {
 pub struct Span {
     pub sequence: u32,
     pub timestamp: u32,
-    pub samples: u16,
+    /// Length in units of the RTP clock.
+    pub units: u16,
 }
 
 impl Span {
     pub fn end(&self) -> u32 {
-        self.timestamp.wrapping_add(u32::from(self.samples))
+        self.timestamp.wrapping_add(u32::from(self.units))
     }
 
     /// How far the packet's first sample lies after `timestamp`; negative when before.
@@ -58,124 +71,132 @@ impl Span {
     }
 
     fn covers(&self, timestamp: u32) -> bool {
-        timestamp.wrapping_sub(self.timestamp) < u32::from(self.samples)
+        timestamp.wrapping_sub(self.timestamp) < u32::from(self.units)
     }
+}
+
+/// A packet that waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting<'a> {
+    pub span: Span,
+    pub codec: Codec,
+    pub payload: &'a [u8],
 }
 
 pub struct PacketRing {
     slots: [Slot; SLOTS],
-    arena: [u8; ARENA_BYTES],
+    arena: Box<[u8]>,
     head: u32,
     /// Where the next packet is likely found.
     cursor: u32,
 }
 
-impl Default for PacketRing {
-    fn default() -> Self {
-        Self { slots: [EMPTY; SLOTS], arena: [0; ARENA_BYTES], head: 0, cursor: 0 }
-    }
-}
-
 impl PacketRing {
+    /// Allocates what holds the payloads.
+    pub fn new(codec: Codec) -> Self {
+        Self {
+            slots: [EMPTY; SLOTS],
+            arena: vec![0; arena_bytes(codec)].into(),
+            head: 0,
+            cursor: 0,
+        }
+    }
+
     pub fn clear(&mut self) {
         self.slots = [EMPTY; SLOTS];
     }
 
     pub fn holds(&self, sequence: u32) -> bool {
-        self.slot(sequence)
-            .is_some_and(|slot| slot.state != State::Empty && slot.sequence == sequence)
+        let slot = self.slots.get(sequence as usize % SLOTS);
+        slot.is_some_and(|slot| slot.state != State::Empty && slot.sequence == sequence)
     }
 
-    fn slot(&self, sequence: u32) -> Option<&Slot> {
-        self.slots.get(sequence as usize % SLOTS)
-    }
-
-    /// Copies a packet in; false when it is longer than the whole arena.
+    /// Copies a packet in; false when it is longer than the arena or older than all that is kept.
     pub fn store(&mut self, span: Span, codec: Codec, payload: &[u8]) -> bool {
-        let mut start = self.head as usize % ARENA_BYTES;
-        if start + payload.len() > ARENA_BYTES {
-            self.head = self.head.wrapping_add((ARENA_BYTES - start) as u32);
+        let size = self.arena.len();
+        let Some(slot) = self.slots.get_mut(span.sequence as usize % SLOTS) else { return false };
+        let is_older = (slot.sequence.wrapping_sub(span.sequence) as i32) > 0;
+        if payload.len() > size || (slot.state != State::Empty && is_older) {
+            return false;
+        }
+        let wrap = wrap_of(size);
+        let mut start = self.head as usize % size;
+        if start + payload.len() > size {
+            self.head = (self.head + (size - start) as u32) % wrap;
             start = 0;
         }
         let Some(place) = self.arena.get_mut(start..start + payload.len()) else { return false };
         place.copy_from_slice(payload);
-        let offset = self.head;
+        *slot = Slot {
+            sequence: span.sequence,
+            timestamp: span.timestamp,
+            offset: self.head,
+            bytes: payload.len() as u16,
+            units: span.units,
+            codec,
+            state: State::Waiting,
+        };
         // The head stays congruent to the place in the arena when the counter wraps.
-        self.head = (self.head + payload.len() as u32) % (ARENA_BYTES as u32 * 1_000);
-        if let Some(slot) = self.slots.get_mut(span.sequence as usize % SLOTS) {
-            *slot = Slot {
-                sequence: span.sequence,
-                timestamp: span.timestamp,
-                offset,
-                bytes: payload.len() as u16,
-                samples: span.samples,
-                codec,
-                state: State::Waiting,
-            };
-        }
+        self.head = (self.head + payload.len() as u32) % wrap;
         true
     }
 
     fn is_intact(&self, slot: &Slot) -> bool {
-        let wrap = ARENA_BYTES as u32 * 1_000;
-        let written_since = (self.head + wrap - slot.offset % wrap) % wrap;
-        written_since <= ARENA_BYTES as u32
+        let wrap = wrap_of(self.arena.len());
+        let ahead = (self.head + wrap).wrapping_sub(slot.offset);
+        let written_since = if ahead >= wrap { ahead - wrap } else { ahead };
+        written_since as usize <= self.arena.len()
     }
 
-    fn waiting(&self) -> impl Iterator<Item = (&Slot, Span)> {
+    fn spans(&self) -> impl Iterator<Item = Span> {
         self.slots
             .iter()
             .filter(|slot| slot.state == State::Waiting && self.is_intact(slot))
-            .map(|slot| (slot, span(slot)))
+            .map(span)
     }
 
-    /// Decodes what the ring has of `timestamp` and the samples after it, up to the packet's end.
-    /// Returns how many samples were written; 0 when no packet covers the instant.
-    pub fn decode_at(&mut self, timestamp: u32, out: &mut [i16]) -> usize {
-        let Some(index) = self.find(timestamp) else { return 0 };
-        let Some(slot) = self.slots.get(index).copied() else { return 0 };
-        let skip = timestamp.wrapping_sub(slot.timestamp) as usize;
-        let start = slot.offset as usize % ARENA_BYTES;
-        let payload = self.arena.get(start + skip..start + usize::from(slot.bytes)).unwrap_or(&[]);
-        let written = slot.codec.decode(payload, out);
-        if skip + written >= usize::from(slot.samples)
-            && let Some(slot) = self.slots.get_mut(index)
-        {
+    fn payload(&self, slot: &Slot) -> &[u8] {
+        let start = slot.offset as usize % self.arena.len().max(1);
+        self.arena.get(start..start + usize::from(slot.bytes)).unwrap_or(&[])
+    }
+
+    /// The packet that covers `timestamp`.
+    pub fn at(&self, timestamp: u32) -> Option<Waiting<'_>> {
+        let slot = self.slots.get(self.find(timestamp)?)?;
+        Some(Waiting { span: span(slot), codec: slot.codec, payload: self.payload(slot) })
+    }
+
+    /// The packet of that sequence number, if it waits.
+    pub fn of_sequence(&self, sequence: u32) -> Option<Waiting<'_>> {
+        let slot = self.slots.get(sequence as usize % SLOTS)?;
+        let fits =
+            slot.state == State::Waiting && slot.sequence == sequence && self.is_intact(slot);
+        fits.then(|| Waiting { span: span(slot), codec: slot.codec, payload: self.payload(slot) })
+    }
+
+    /// Its samples have been given out.
+    pub fn played(&mut self, sequence: u32) {
+        let slot = self.slots.get_mut(sequence as usize % SLOTS);
+        if let Some(slot) = slot.filter(|slot| slot.sequence == sequence) {
             slot.state = State::Played;
         }
-        self.cursor = slot.sequence;
-        written
+        self.cursor = sequence;
     }
 
-    /// Energy of what the ring has of the `samples` from `timestamp` on; they stay where they are.
-    pub fn energy_at(&self, timestamp: u32, samples: usize) -> u64 {
-        let mut at = timestamp;
-        let mut left = samples;
-        let mut sum = 0;
-        let mut part = [0_i16; 160];
-        while left > 0 {
-            let Some(slot) = self.find(at).and_then(|index| self.slots.get(index)) else { break };
-            let skip = at.wrapping_sub(slot.timestamp) as usize;
-            let start = slot.offset as usize % ARENA_BYTES;
-            let payload =
-                self.arena.get(start + skip..start + usize::from(slot.bytes)).unwrap_or(&[]);
-            let wanted = left.min(part.len());
-            let written = slot.codec.decode(payload, part.get_mut(..wanted).unwrap_or(&mut []));
-            if written == 0 {
-                break;
+    /// What ends before `timestamp` is not played any more.
+    pub fn pass_over(&mut self, timestamp: u32) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Waiting) {
+            if (span(slot).end().wrapping_sub(timestamp) as i32) <= 0 {
+                slot.state = State::Played;
             }
-            sum += energy(part.get(..written).unwrap_or(&[]));
-            at = at.wrapping_add(written as u32);
-            left -= written;
         }
-        sum
     }
 
     fn find(&self, timestamp: u32) -> Option<usize> {
         let fits = |slot: &Slot| {
             slot.state == State::Waiting && span(slot).covers(timestamp) && self.is_intact(slot)
         };
-        for sequence in [self.cursor, self.cursor.wrapping_add(1)] {
+        for sequence in [self.cursor.wrapping_add(1), self.cursor] {
             let index = sequence as usize % SLOTS;
             if self.slots.get(index).is_some_and(fits) {
                 return Some(index);
@@ -184,23 +205,23 @@ impl PacketRing {
         self.slots.iter().position(fits)
     }
 
-    /// The first waiting packet that begins after `timestamp` and before `limit` samples later.
-    pub fn next_after(&self, timestamp: u32, limit: usize) -> Option<Span> {
-        self.waiting()
-            .map(|(_, span)| span)
-            .filter(|span| (1..limit as i32).contains(&span.after(timestamp)))
+    /// The first waiting packet that begins after `timestamp` and before `limit` units later.
+    pub fn next_after(&self, timestamp: u32, limit: i64) -> Option<Span> {
+        self.spans()
+            .filter(|span| (1..limit).contains(&i64::from(span.after(timestamp))))
             .min_by_key(|span| span.after(timestamp))
     }
 
-    /// True when `samples` from `timestamp` on are all here.
-    pub fn has(&self, timestamp: u32, samples: usize) -> bool {
+    /// True when all the `units` from `timestamp` on are here.
+    pub fn has(&self, timestamp: u32, units: i64) -> bool {
         let mut at = timestamp;
-        let mut left = samples as i32;
+        let mut left = units;
         while left > 0 {
-            let Some(index) = self.find(at) else { return false };
-            let Some(slot) = self.slots.get(index) else { return false };
+            let Some(slot) = self.find(at).and_then(|index| self.slots.get(index)) else {
+                return false;
+            };
             let end = span(slot).end();
-            left -= end.wrapping_sub(at) as i32;
+            left -= i64::from(end.wrapping_sub(at));
             at = end;
         }
         true
@@ -208,7 +229,7 @@ impl PacketRing {
 
     /// Earliest and latest packet that waits.
     pub fn ends(&self) -> Option<(Span, Span)> {
-        let mut spans = self.waiting().map(|(_, span)| span);
+        let mut spans = self.spans();
         let first = spans.next()?;
         Some(spans.fold((first, first), |(oldest, newest), span| {
             if span.after(oldest.timestamp) < 0 {
@@ -222,23 +243,32 @@ impl PacketRing {
     }
 }
 
+/// Positions in the arena are counted so far, a multiple of its size.
+fn wrap_of(size: usize) -> u32 {
+    size as u32 * 1_000
+}
+
 fn span(slot: &Slot) -> Span {
-    Span { sequence: slot.sequence, timestamp: slot.timestamp, samples: slot.samples }
+    Span { sequence: slot.sequence, timestamp: slot.timestamp, units: slot.units }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn put(ring: &mut PacketRing, sequence: u32, samples: u16) {
-        let timestamp = sequence.wrapping_mul(u32::from(samples));
-        let payload = vec![0x80 | (sequence as u8 & 0x7f); usize::from(samples)];
-        assert!(ring.store(Span { sequence, timestamp, samples }, Codec::Pcmu, &payload));
+    fn ring() -> PacketRing {
+        PacketRing::new(Codec::Pcmu)
+    }
+
+    fn put(ring: &mut PacketRing, sequence: u32, units: u16) {
+        let timestamp = sequence.wrapping_mul(u32::from(units));
+        let payload = vec![sequence as u8; usize::from(units)];
+        assert!(ring.store(Span { sequence, timestamp, units }, Codec::Pcmu, &payload));
     }
 
     #[test]
-    fn packets_are_found_by_time_in_any_order_and_given_out_once() {
-        let mut ring = PacketRing::default();
+    fn packets_are_found_by_time_in_any_order() {
+        let mut ring = ring();
         for sequence in [u32::MAX, 1, 0, 2] {
             put(&mut ring, sequence, 160);
         }
@@ -247,38 +277,37 @@ mod tests {
         let (oldest, newest) = ring.ends().unwrap();
         assert_eq!((oldest.sequence, newest.sequence), (u32::MAX, 2));
 
-        let mut out = [0; 160];
-        assert_eq!(ring.decode_at(start.wrapping_add(100), &mut out), 60);
-        assert_eq!(ring.decode_at(start.wrapping_add(100), &mut out), 0);
-        assert_eq!(ring.decode_at(0, &mut out[..40]), 40);
-        assert_eq!(ring.decode_at(40, &mut out), 120);
-        assert!(ring.holds(0) && !ring.holds(3));
+        let found = ring.at(start.wrapping_add(100)).unwrap();
+        assert_eq!((found.span.sequence, found.payload[0]), (u32::MAX, 0xff));
+        ring.played(u32::MAX);
+        assert!(ring.at(start.wrapping_add(100)).is_none());
+        assert!(ring.holds(u32::MAX) && ring.holds(0) && !ring.holds(3));
         assert_eq!(ring.next_after(0, 161).unwrap().sequence, 1);
     }
 
     #[test]
     fn the_oldest_bytes_are_overwritten_never_misread() {
-        let mut ring = PacketRing::default();
-        for sequence in 0..2_000_000_u32.div_ceil(480) {
+        let mut ring = ring();
+        let last = 2_000_000_u32.div_ceil(480) - 1;
+        for sequence in 0..=last {
             put(&mut ring, sequence, 480);
         }
-        let last = 2_000_000_u32.div_ceil(480) - 1;
-        let mut out = [0; 480];
-        let held = (0..=last).filter(|n| ring.has(n * 480, 1)).count();
-        assert_eq!(held, 5);
-        for sequence in last - 4..=last {
-            assert_eq!(ring.decode_at(sequence * 480, &mut out), 480);
-            let byte = 0x80 | (sequence as u8 & 0x7f);
-            let mut expected = [0];
-            Codec::Pcmu.decode(&[byte], &mut expected);
-            assert!(out.iter().all(|sample| *sample == expected[0]));
+        let held: Vec<u32> = (0..=last).filter(|n| ring.has(n * 480, 1)).collect();
+        assert_eq!(held, (last - 4..=last).collect::<Vec<_>>());
+        for sequence in held {
+            let payload = ring.of_sequence(sequence).unwrap().payload;
+            assert_eq!(payload, vec![sequence as u8; 480]);
         }
     }
 
     #[test]
-    fn a_packet_longer_than_the_arena_is_refused() {
-        let mut ring = PacketRing::default();
-        let span = Span { sequence: 0, timestamp: 0, samples: 4_000 };
+    fn what_is_too_long_or_too_old_is_refused_and_harms_nothing() {
+        let mut ring = ring();
+        let span = Span { sequence: 0, timestamp: 0, units: 4_000 };
         assert!(!ring.store(span, Codec::Pcmu, &[0; 4_000]));
+        put(&mut ring, 40, 160);
+        let old = Span { sequence: 40 - SLOTS as u32, timestamp: 0, units: 160 };
+        assert!(!ring.store(old, Codec::Pcmu, &[0; 160]));
+        assert!(ring.has(40 * 160, 160));
     }
 }

@@ -60,6 +60,54 @@ impl TalkDetector {
     }
 }
 
+/// What comes from a leg that is expected to say something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sound {
+    #[default]
+    Heard,
+    /// Packets for 10 s, and nothing in them: not even the noise of a line.
+    Silent,
+    NoPackets,
+}
+
+impl Sound {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Heard => "sound_again",
+            Self::Silent => "silent",
+            Self::NoPackets => "no_packets",
+        }
+    }
+}
+
+/// Below -66 dBov (mean square) there is nothing: A-law has its silence at -72.
+pub const MEAN_SQUARE_NOTHING: u64 = 256;
+/// For so long nothing is no pause any more.
+pub const SILENT_MS: u32 = 10_000;
+const SILENT_TICKS: u32 = SILENT_MS / TICK_MS;
+
+/// Finds a leg that sends packets without a sound in them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SilenceWatch {
+    ticks: u32,
+    is_silent: bool,
+}
+
+impl SilenceWatch {
+    /// One tick; the new state when it changed. `is_expected`: packets come, and nobody muted it.
+    pub fn tick(&mut self, energy: u64, samples: usize, is_expected: bool) -> Option<bool> {
+        let is_nothing = energy < MEAN_SQUARE_NOTHING * samples as u64;
+        self.ticks = if is_nothing && is_expected { self.ticks.saturating_add(1) } else { 0 };
+        let is_silent = if is_expected { self.ticks >= SILENT_TICKS } else { self.is_silent };
+        let is_silent = is_silent && is_nothing;
+        (std::mem::replace(&mut self.is_silent, is_silent) != is_silent).then_some(is_silent)
+    }
+
+    pub fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +126,30 @@ mod tests {
             assert!((window.take_cdb() - expected).abs() <= 1, "{amplitude}");
             assert_eq!(window.take_cdb(), SILENCE_CDB);
         }
+    }
+
+    #[test]
+    fn ten_seconds_of_nothing_are_told_and_the_first_sound_again() {
+        let (nothing, noise) = (160 * 64, 160 * 400);
+        let mut watch = SilenceWatch::default();
+        let mut changes = Vec::new();
+        let script = [
+            (nothing, true, 499),
+            (noise, true, 1),
+            (nothing, false, 600),
+            (nothing, true, 520),
+            (nothing, false, 10),
+            (noise, true, 1),
+            (nothing, true, 499),
+        ];
+        let mut tick = 0;
+        for (energy, is_expected, ticks) in script {
+            for _ in 0..ticks {
+                tick += 1;
+                changes.extend(watch.tick(energy, 160, is_expected).map(|it| (tick, it)));
+            }
+        }
+        assert_eq!(changes, [(1_600, true), (1_631, false)]);
     }
 
     #[test]

@@ -1,19 +1,36 @@
-//! Where a leg's packets come from and go to: two UDP sockets, or rings in memory (tests, the tick harness).
+//! Where a leg's packets come from and go to, and what protects them on the way: two UDP sockets, or
+//! rings in memory (tests, the tick harness).
 
 use std::io;
 use std::net::SocketAddr;
 
 use crate::media::command::LegSetup;
-use crate::sys::socket;
+use crate::media::srtp::{GROWTH, Opened, Srtp};
+use crate::sys::socket::{self, BATCH, BatchReader};
 
 /// Longest packet of a memory link: 60 ms of L16 at 8 kHz, or RTCP.
 const MEMORY_BYTES: usize = 1_024;
 const MEMORY_PACKETS: usize = 64;
+/// Longest packet that is protected.
+const PROTECTED_BYTES: usize = 2_048 + GROWTH;
+/// Batches read in one tick; what is more stays in the kernel until the next.
+const BATCHES: usize = 4;
 
-pub enum Link {
+pub struct Link {
+    path: Path,
+    srtp: Option<Box<Srtp>>,
+}
+
+enum Path {
     /// The box is kept as it came: unpacking it would free memory on the tick.
-    Udp(Box<LegSetup>),
+    Udp(Udp),
     Memory(MemoryLink),
+}
+
+struct Udp {
+    setup: Box<LegSetup>,
+    /// IPv4: such a socket can be connected and let go again.
+    can_connect: bool,
 }
 
 /// What became of a packet.
@@ -36,19 +53,73 @@ impl Sent {
     }
 }
 
+/// The two kinds of packets of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Rtp,
+    Rtcp,
+}
+
+impl Stream {
+    /// RFC 5761 §4: both may share a port.
+    fn on_rtp_port(bytes: &[u8]) -> Self {
+        if matches!(bytes, [0x80..=0xbf, 192..=223, ..]) { Self::Rtcp } else { Self::Rtp }
+    }
+}
+
+/// Where and when a datagram came.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard {
+    pub source: SocketAddr,
+    /// On the clock of the ticks.
+    pub arrival_ns: u64,
+    pub stream: Stream,
+}
+
+/// Packets that a reading did not hand on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// ICMP answers to something we sent.
+    pub unreachable: u64,
+    /// SRTP of a wrong key, forged, or no SRTP at all.
+    pub forged: u64,
+    pub replayed: u64,
+}
+
 impl Link {
     /// Readies the sockets for the tick.
-    pub fn udp(setup: Box<LegSetup>) -> Self {
+    pub fn udp(mut setup: Box<LegSetup>) -> Self {
         // What the system refuses here (it has no reason to) costs time stamps or priority, not audio.
         let _ = socket::prepare(&setup.rtp);
         let _ = socket::prepare(&setup.rtcp);
-        Self::Udp(setup)
+        let srtp = setup.srtp.take();
+        let can_connect = setup.rtp.local_addr().is_ok_and(|address| address.is_ipv4());
+        Self { path: Path::Udp(Udp { setup, can_connect }), srtp }
     }
 
+    pub fn memory(link: MemoryLink, srtp: Option<Box<Srtp>>) -> Self {
+        Self { path: Path::Memory(link), srtp }
+    }
+
+    /// After a re-INVITE; what is given back is nobody's any more and freed off the tick.
+    pub fn protect(&mut self, mut srtp: Option<Box<Srtp>>) -> Option<Box<Srtp>> {
+        if let (Some(next), Some(former)) = (&mut srtp, &mut self.srtp) {
+            next.take_over(former);
+        }
+        std::mem::replace(&mut self.srtp, srtp)
+    }
+
+    pub fn is_protected(&self) -> bool {
+        self.srtp.is_some()
+    }
+
+    /// Hears only `to` from now on. An IPv6 socket hears everyone still: the latch keeps strangers out
+    /// of it alone.
     pub fn connect(&mut self, to: SocketAddr) -> io::Result<()> {
-        match self {
-            Self::Udp(setup) => setup.rtp.connect(to),
-            Self::Memory(memory) => {
+        match &mut self.path {
+            Path::Udp(Udp { setup, can_connect: true }) => setup.rtp.connect(to),
+            Path::Udp(_) => Ok(()),
+            Path::Memory(memory) => {
                 memory.connected = Some(to);
                 Ok(())
             }
@@ -56,9 +127,10 @@ impl Link {
     }
 
     pub fn disconnect(&mut self) -> io::Result<()> {
-        match self {
-            Self::Udp(setup) => socket::disconnect(&setup.rtp),
-            Self::Memory(memory) => {
+        match &mut self.path {
+            Path::Udp(Udp { setup, can_connect: true }) => socket::disconnect(&setup.rtp),
+            Path::Udp(_) => Ok(()),
+            Path::Memory(memory) => {
                 memory.connected = None;
                 Ok(())
             }
@@ -66,17 +138,140 @@ impl Link {
     }
 
     pub fn send_rtp(&mut self, to: SocketAddr, is_connected: bool, packet: &[u8]) -> Sent {
-        match self {
-            Self::Udp(setup) if is_connected => Sent::of(setup.rtp.send(packet)),
-            Self::Udp(setup) => Sent::of(setup.rtp.send_to(packet, to)),
-            Self::Memory(memory) => memory.send(to, packet, false),
+        let Self { path, srtp } = self;
+        let Some(srtp) = srtp else { return path.send(to, is_connected, packet, Stream::Rtp) };
+        let mut buffer = [0; PROTECTED_BYTES];
+        match protected(packet, &mut buffer, |buffer, length| srtp.protect_rtp(buffer, length)) {
+            Some(packet) => path.send(to, is_connected, packet, Stream::Rtp),
+            None => Sent::Dropped,
         }
     }
 
-    pub fn send_rtcp(&mut self, to: SocketAddr, packet: &[u8]) -> Sent {
-        match self {
-            Self::Udp(setup) => Sent::of(setup.rtcp.send_to(packet, to)),
-            Self::Memory(memory) => memory.send(to, packet, true),
+    /// `with_rtp`: on the port of the RTP (RFC 5761).
+    pub fn send_rtcp(&mut self, to: SocketAddr, with_rtp: bool, packet: &[u8]) -> Sent {
+        let Self { path, srtp } = self;
+        let mut buffer = [0; PROTECTED_BYTES];
+        let packet = match srtp {
+            None => Some(packet),
+            Some(srtp) => {
+                protected(packet, &mut buffer, |buffer, length| srtp.protect_rtcp(buffer, length))
+            }
+        };
+        let Some(packet) = packet else { return Sent::Dropped };
+        match path {
+            Path::Udp(udp) if with_rtp => Sent::of(udp.setup.rtp.send_to(packet, to)),
+            path => path.send(to, false, packet, Stream::Rtcp),
+        }
+    }
+
+    /// Hands on what has arrived by `now_ns`, within bounds, plain. `clock` takes the kernel's time
+    /// stamps to the clock of the ticks.
+    pub fn receive(
+        &mut self,
+        reader: &mut BatchReader,
+        now_ns: u64,
+        clock: impl Fn(Option<u64>) -> u64,
+        mut take: impl FnMut(Heard, &[u8]),
+    ) -> Refused {
+        let mut refused = Refused::default();
+        let Self { path, srtp } = self;
+        match path {
+            Path::Udp(Udp { setup, .. }) => {
+                for _ in 0..BATCHES {
+                    let Ok(count) = reader.read(&setup.rtp) else {
+                        refused.unreachable += 1;
+                        break;
+                    };
+                    for datagram in reader.datagrams() {
+                        let arrival_ns = clock(datagram.arrival_unix_ns);
+                        let stream = Stream::on_rtp_port(datagram.bytes);
+                        let heard = Heard { source: datagram.source, arrival_ns, stream };
+                        open(srtp, heard, datagram.bytes, &mut refused, &mut take);
+                    }
+                    if count < BATCH {
+                        break;
+                    }
+                }
+            }
+            Path::Memory(memory) => {
+                for _ in 0..BATCHES * BATCH {
+                    let Some(mut packet) = memory.receive(now_ns) else { break };
+                    let (source, arrival_ns) = (packet.peer, packet.arrival_ns);
+                    let stream = match packet.is_rtcp {
+                        true => Stream::Rtcp,
+                        false => Stream::on_rtp_port(packet.bytes()),
+                    };
+                    let heard = Heard { source, arrival_ns, stream };
+                    open(srtp, heard, packet.bytes_mut(), &mut refused, &mut take);
+                }
+            }
+        }
+        refused
+    }
+
+    /// The second socket; most peers send there, some never do.
+    pub fn receive_rtcp(
+        &mut self,
+        reader: &mut BatchReader,
+        clock: impl Fn(Option<u64>) -> u64,
+        mut take: impl FnMut(Heard, &[u8]),
+    ) -> Refused {
+        let mut refused = Refused::default();
+        let Self { path, srtp } = self;
+        // An ICMP answer to a report of ours is no news.
+        if let Path::Udp(Udp { setup, .. }) = path
+            && reader.read(&setup.rtcp).is_ok()
+        {
+            for datagram in reader.datagrams() {
+                let arrival_ns = clock(datagram.arrival_unix_ns);
+                let stream = Stream::Rtcp;
+                let heard = Heard { source: datagram.source, arrival_ns, stream };
+                open(srtp, heard, datagram.bytes, &mut refused, &mut take);
+            }
+        }
+        refused
+    }
+}
+
+/// A protected copy.
+fn protected<'a>(
+    packet: &[u8],
+    buffer: &'a mut [u8; PROTECTED_BYTES],
+    protect: impl FnOnce(&mut [u8], usize) -> Option<usize>,
+) -> Option<&'a [u8]> {
+    buffer.get_mut(..packet.len())?.copy_from_slice(packet);
+    let length = protect(buffer, packet.len())?;
+    buffer.get(..length)
+}
+
+fn open(
+    srtp: &mut Option<Box<Srtp>>,
+    heard: Heard,
+    bytes: &mut [u8],
+    refused: &mut Refused,
+    take: &mut impl FnMut(Heard, &[u8]),
+) {
+    let opened = match (srtp, heard.stream) {
+        (None, _) => Opened::Plain(bytes.len()),
+        (Some(srtp), Stream::Rtp) => srtp.open_rtp(bytes),
+        (Some(srtp), Stream::Rtcp) => srtp.open_rtcp(bytes),
+    };
+    match opened {
+        Opened::Plain(length) => take(heard, bytes.get(..length).unwrap_or(&[])),
+        Opened::Forged | Opened::Malformed => refused.forged += 1,
+        Opened::Replayed => refused.replayed += 1,
+    }
+}
+
+impl Path {
+    fn send(&mut self, to: SocketAddr, is_connected: bool, packet: &[u8], stream: Stream) -> Sent {
+        match (self, stream) {
+            (Self::Udp(udp), Stream::Rtp) if is_connected && udp.can_connect => {
+                Sent::of(udp.setup.rtp.send(packet))
+            }
+            (Self::Udp(udp), Stream::Rtp) => Sent::of(udp.setup.rtp.send_to(packet, to)),
+            (Self::Udp(udp), Stream::Rtcp) => Sent::of(udp.setup.rtcp.send_to(packet, to)),
+            (Self::Memory(memory), stream) => memory.send(to, packet, stream == Stream::Rtcp),
         }
     }
 }
@@ -116,6 +311,10 @@ impl MemoryPacket {
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or(&[])
     }
+
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.length).unwrap_or(&mut [])
+    }
 }
 
 /// The leg's end.
@@ -133,8 +332,13 @@ pub struct MemoryPeer {
 
 impl MemoryLink {
     pub fn pair() -> (Self, MemoryPeer) {
-        let (to_leg, incoming) = rtrb::RingBuffer::new(MEMORY_PACKETS);
-        let (outgoing, from_leg) = rtrb::RingBuffer::new(MEMORY_PACKETS);
+        Self::pair_of(MEMORY_PACKETS)
+    }
+
+    /// Rings of so many packets.
+    pub fn pair_of(packets: usize) -> (Self, MemoryPeer) {
+        let (to_leg, incoming) = rtrb::RingBuffer::new(packets);
+        let (outgoing, from_leg) = rtrb::RingBuffer::new(packets);
         (Self { incoming, outgoing, connected: None }, MemoryPeer { to_leg, from_leg })
     }
 

@@ -7,18 +7,20 @@ use rtp_types::RtpPacket;
 use crate::boundary::event::{Event, MediaTrouble};
 use crate::boundary::handle::LegHandle;
 use crate::media::command::{Agreement, Codec, Direction};
-use crate::media::jitter::{AudioPacket, Insertion, JitterBuffer, Pulled};
+use crate::media::jitter::{AudioPacket, Insertion, Pulled, SilentPacket};
 use crate::media::leg::TickContext;
-use crate::media::leg::digits::{Digit, DigitReceiver};
+use crate::media::leg::digits::{Digit, DigitReceiver, KeyMerger, Way};
 use crate::media::leg::latch::{Latch, Step};
-use crate::media::leg::link::Link;
-use crate::media::leg::rtcp::Reception;
-use crate::sys::socket::{BATCH, BatchReader};
+use crate::media::leg::link::{Heard, Link, Refused, Stream};
+use crate::media::leg::rtcp::{Reception, Reports};
+use crate::media::leg::speech::{Former, LegCodec};
+use crate::record::tap::TickTime;
+use crate::sys::socket::BatchReader;
 
-/// Batches read in one tick; what is more stays in the kernel until the next.
-const BATCHES: usize = 4;
 /// No packet for so long is told once.
 const NO_PACKETS_NS: u64 = 10_000_000_000;
+/// Longer without a packet, silence is no sign of a fault: the peer pauses.
+const RECENT_NS: u64 = 1_000_000_000;
 /// How long a telephone-event stands for audio that does not come.
 const EVENT_NS: u64 = 100_000_000;
 /// Comfort noise (RFC 3389): the sender pauses.
@@ -34,32 +36,45 @@ pub struct Totals {
     pub lost_told: u64,
 }
 
+/// Where a leg's packets go.
+pub struct Intake<'a> {
+    pub agreement: &'a Agreement,
+    pub codec: &'a mut LegCodec,
+    pub former: Option<&'a mut Former>,
+    pub leg: LegHandle,
+}
+
 pub struct Receiver {
     pub latch: Latch,
     pub reception: Reception,
+    pub reports: Reports,
     pub totals: Totals,
-    buffer: JitterBuffer,
-    rate_hz: u32,
     digits: DigitReceiver,
+    pub keys: KeyMerger,
+    /// SSRC of our own stream.
+    ours: u32,
     last_packet_ns: u64,
     is_troubled: bool,
 }
 
 impl Receiver {
-    pub fn new(announced: SocketAddr, rate_hz: u32) -> Self {
+    pub fn new(announced: SocketAddr) -> Self {
         Self {
             latch: Latch::new(announced),
             reception: Reception::default(),
             totals: Totals::default(),
-            buffer: JitterBuffer::new(rate_hz),
-            rate_hz,
+            reports: Reports::default(),
             digits: DigitReceiver::default(),
+            keys: KeyMerger::default(),
+            ours: 0,
             last_packet_ns: 0,
             is_troubled: false,
         }
     }
 
-    pub fn open(&mut self, announced: SocketAddr, now_ns: u64) {
+    /// `ours` is the SSRC of the leg's own stream.
+    pub fn open(&mut self, announced: SocketAddr, ours: u32, now_ns: u64) {
+        self.ours = ours;
         self.latch = Latch::new(announced);
         self.last_packet_ns = now_ns;
     }
@@ -71,56 +86,28 @@ impl Receiver {
 
     /// After a caught panic.
     pub fn restart(&mut self) {
-        self.buffer = JitterBuffer::new(self.rate_hz);
         self.digits = DigitReceiver::default();
-    }
-
-    pub fn delay_ms(&self, now_ns: u64) -> u32 {
-        let delay_ns = self.buffer.delay_ns(now_ns).unwrap_or(0).max(0);
-        ((delay_ns + 500_000) / 1_000_000) as u32
     }
 
     /// Takes everything that has arrived, within bounds.
     pub fn read_rtp(
         &mut self,
         link: &mut Link,
-        agreement: &Agreement,
-        leg: LegHandle,
+        intake: &mut Intake<'_>,
         reader: &mut BatchReader,
         context: &mut TickContext<'_>,
     ) {
-        match link {
-            Link::Udp(setup) => {
-                for _ in 0..BATCHES {
-                    let Ok(count) = reader.read(&setup.rtp) else {
-                        // The ICMP answer to something we sent (ECONNREFUSED and its like).
-                        context.counts.unreachable += 1;
-                        break;
-                    };
-                    for datagram in reader.datagrams() {
-                        let arrival_ns = context.arrival_ns(datagram.arrival_unix_ns);
-                        let heard = Heard { source: datagram.source, arrival_ns };
-                        self.take(datagram.bytes, heard, agreement, leg, context);
-                    }
-                    if count < BATCH {
-                        break;
-                    }
-                }
-            }
-            Link::Memory(memory) => {
-                for _ in 0..BATCHES * BATCH {
-                    let Some(packet) = memory.receive(context.now.monotonic_ns) else { break };
-                    let heard = Heard { source: packet.peer, arrival_ns: packet.arrival_ns };
-                    if packet.is_rtcp {
-                        self.take_rtcp(packet.bytes(), heard.arrival_ns, context);
-                    } else {
-                        self.take(packet.bytes(), heard, agreement, leg, context);
-                    }
-                }
-            }
-        }
+        let now = context.now;
+        let is_protected = link.is_protected();
+        let clock = |unix_ns| arrival_ns(now, unix_ns);
+        let refused =
+            link.receive(reader, now.monotonic_ns, clock, |heard, bytes| match heard.stream {
+                Stream::Rtp => self.take(bytes, heard, intake, context),
+                Stream::Rtcp => self.take_rtcp(bytes, heard, is_protected, context),
+            });
+        count(refused, context);
         self.step_latch(link, context.now.monotonic_ns);
-        self.watch(agreement, leg, context);
+        self.watch(intake.agreement, intake.leg, context);
     }
 
     /// The second socket; most peers send there, some never do.
@@ -130,18 +117,27 @@ impl Receiver {
         reader: &mut BatchReader,
         context: &mut TickContext<'_>,
     ) {
-        let Link::Udp(setup) = link else { return };
-        // An ICMP answer to a report of ours is no news.
-        if reader.read(&setup.rtcp).is_ok() {
-            for datagram in reader.datagrams() {
-                let arrival_ns = context.arrival_ns(datagram.arrival_unix_ns);
-                self.take_rtcp(datagram.bytes, arrival_ns, context);
-            }
-        }
+        let now = context.now;
+        let is_protected = link.is_protected();
+        let clock = |unix_ns| arrival_ns(now, unix_ns);
+        let refused = link.receive_rtcp(reader, clock, |heard, bytes| {
+            self.take_rtcp(bytes, heard, is_protected, context);
+        });
+        count(refused, context);
     }
 
-    fn take_rtcp(&mut self, bytes: &[u8], at_ns: u64, context: &mut TickContext<'_>) {
-        if !self.reception.read(bytes, at_ns) {
+    /// A report is believed from the machine that we talk to; the port may be any.
+    fn take_rtcp(
+        &mut self,
+        bytes: &[u8],
+        heard: Heard,
+        is_protected: bool,
+        context: &mut TickContext<'_>,
+    ) {
+        let is_stranger = |peer: SocketAddr| peer.ip() != heard.source.ip().to_canonical();
+        let is_strange = !is_protected && self.latch.target().is_some_and(is_stranger);
+        let Self { reception, reports, ours, .. } = self;
+        if is_strange || !reception.read(bytes, *ours, reports, heard.arrival_ns) {
             context.counts.ignored += 1;
         }
     }
@@ -151,19 +147,14 @@ impl Receiver {
         &mut self,
         bytes: &[u8],
         heard: Heard,
-        agreement: &Agreement,
-        leg: LegHandle,
+        intake: &mut Intake<'_>,
         context: &mut TickContext<'_>,
     ) {
-        // RFC 5761 §4: RTCP on the RTP port.
-        if matches!(bytes, [0x80..=0xbf, 192..=223, ..]) {
-            return self.take_rtcp(bytes, heard.arrival_ns, context);
-        }
         let Ok(packet) = RtpPacket::parse(bytes) else {
             context.counts.ignored += 1;
             return;
         };
-        let Some(kind) = kind_of(packet.payload_type(), agreement) else {
+        let Some(kind) = intake.kind_of(packet.payload_type()) else {
             context.counts.ignored += 1;
             return;
         };
@@ -171,31 +162,41 @@ impl Receiver {
             context.counts.ignored += 1;
             return;
         }
-        self.note_life(heard.arrival_ns, leg, context);
+        self.note_life(heard.arrival_ns, intake.leg, context);
         context.counts.received += 1;
         self.totals.received += 1;
         let (ssrc, sequence) = (packet.ssrc(), packet.sequence_number());
         let timestamp = packet.timestamp();
-        self.reception.packet(ssrc, sequence, timestamp, heard.arrival_ns, self.rate_hz);
+        let clock_hz = intake.agreement.codec.clock_hz();
+        self.reception.packet(ssrc, sequence, timestamp, heard.arrival_ns, clock_hz);
+        let silent = SilentPacket { ssrc, sequence, timestamp };
         match kind {
-            Kind::Audio(codec) if hears(agreement) => {
+            Kind::Audio(codec) if hears(intake.agreement) => {
                 let payload = packet.payload();
                 let arrival_ns = heard.arrival_ns;
                 let audio = AudioPacket { ssrc, sequence, timestamp, codec, payload, arrival_ns };
-                self.store(&audio, context);
+                self.store(&audio, intake, context);
             }
-            Kind::Audio(_) => {}
+            Kind::Noise if hears(intake.agreement) => {
+                intake.pass_noise(silent, packet.payload());
+            }
+            Kind::Audio(_) | Kind::Noise => {}
             Kind::Event => {
-                self.buffer.pass_event(ssrc, sequence, heard.arrival_ns + EVENT_NS);
-                let digit = self.digits.receive(timestamp, packet.payload(), heard.arrival_ns);
-                tell_digit(digit, leg, context);
+                intake.pass_event(silent, heard.arrival_ns + EVENT_NS);
+                let (payload, clock_hz) = (packet.payload(), intake.agreement.event_clock_hz());
+                let digit = self.digits.receive(timestamp, payload, clock_hz, heard.arrival_ns);
+                self.tell_digit(digit, intake.leg, context);
             }
-            Kind::Noise => self.buffer.pass_event(ssrc, sequence, heard.arrival_ns + EVENT_NS),
         }
     }
 
-    fn store(&mut self, audio: &AudioPacket<'_>, context: &mut TickContext<'_>) {
-        match self.buffer.insert(audio) {
+    fn store(
+        &mut self,
+        audio: &AudioPacket<'_>,
+        intake: &mut Intake<'_>,
+        context: &mut TickContext<'_>,
+    ) {
+        match intake.insert(audio) {
             Insertion::Late => {
                 context.counts.late += 1;
                 self.totals.late += 1;
@@ -203,6 +204,16 @@ impl Receiver {
             Insertion::Unusable => context.counts.ignored += 1,
             Insertion::Stored | Insertion::Duplicate | Insertion::Probation => {}
         }
+    }
+
+    /// It was told that none come.
+    pub fn is_without_packets(&self) -> bool {
+        self.is_troubled
+    }
+
+    /// Packets have come within a second from a peer that is to be heard.
+    pub fn has_packets(&self, agreement: &Agreement, now_ns: u64) -> bool {
+        hears(agreement) && now_ns.saturating_sub(self.last_packet_ns) < RECENT_NS
     }
 
     fn note_life(&mut self, arrival_ns: u64, leg: LegHandle, context: &mut TickContext<'_>) {
@@ -228,11 +239,18 @@ impl Receiver {
         }
     }
 
+    fn tell_digit(&mut self, digit: Option<Digit>, leg: LegHandle, context: &mut TickContext<'_>) {
+        let Some(Digit { digit, duration_ms }) = digit else { return };
+        if self.keys.is_news(digit, Way::Rtp, context.now.monotonic_ns) {
+            context.events.send(Event::Digit { leg, digit, duration_ms });
+        }
+    }
+
     /// Time-outs: a key without its end, a peer without a packet.
     fn watch(&mut self, agreement: &Agreement, leg: LegHandle, context: &mut TickContext<'_>) {
         let now_ns = context.now.monotonic_ns;
         let digit = self.digits.tick(now_ns);
-        tell_digit(digit, leg, context);
+        self.tell_digit(digit, leg, context);
         let silent_ns = now_ns.saturating_sub(self.last_packet_ns);
         if hears(agreement) && !self.is_troubled && silent_ns >= NO_PACKETS_NS {
             self.is_troubled = true;
@@ -240,9 +258,23 @@ impl Receiver {
         }
     }
 
-    /// The frame of this tick: on hold, silence of exact length.
-    pub fn pull(&mut self, out: &mut [i16], context: &mut TickContext<'_>) -> Pulled {
-        let pulled = self.buffer.pull(context.now.monotonic_ns, out);
+    /// The frame of this tick into `codec`: on hold, silence of exact length. The former codec is
+    /// heard until the new one has a frame.
+    pub fn pull(
+        &mut self,
+        codec: &mut LegCodec,
+        former: Option<&mut Former>,
+        context: &mut TickContext<'_>,
+    ) -> Pulled {
+        let now_ns = context.now.monotonic_ns;
+        let mut pulled = codec.buffer.pull(now_ns, codec.frame.samples_mut());
+        if let Some(former) = former {
+            if pulled.has_audio {
+                former.is_over = true;
+            } else {
+                pulled = former.pull(now_ns, codec.frame.samples_mut());
+            }
+        }
         if pulled.concealed > 0 {
             context.counts.concealed_frames += 1;
             self.totals.concealed_frames += 1;
@@ -251,11 +283,51 @@ impl Receiver {
     }
 }
 
-/// Where and when a datagram came.
-#[derive(Clone, Copy, Debug)]
-pub struct Heard {
-    pub source: SocketAddr,
-    pub arrival_ns: u64,
+impl Intake<'_> {
+    /// What a payload type means on this leg. Both kinds of G.711 are understood though the other was
+    /// agreed: some peers switch between them without asking.
+    fn kind_of(&self, payload_type: u8) -> Option<Kind> {
+        if payload_type == self.agreement.payload_type {
+            return Some(Kind::Audio(self.agreement.codec));
+        }
+        if Some(payload_type) == self.agreement.telephone_event {
+            return Some(Kind::Event);
+        }
+        if payload_type == COMFORT_NOISE {
+            return Some(Kind::Noise);
+        }
+        if let Some(former) = self.former.as_ref().filter(|it| it.payload_type == payload_type) {
+            return Some(Kind::Audio(former.codec.codec));
+        }
+        let is_alike = |codec: &Codec| codec.clock_hz() == self.agreement.codec.clock_hz();
+        Codec::of_static_payload_type(payload_type).filter(is_alike).map(Kind::Audio)
+    }
+
+    /// Into the buffer of its codec.
+    fn insert(&mut self, audio: &AudioPacket<'_>) -> Insertion {
+        match &mut self.former {
+            Some(former)
+                if audio.codec == former.codec.codec && audio.codec != self.agreement.codec =>
+            {
+                former.codec.buffer.insert(audio)
+            }
+            _ => self.codec.buffer.insert(audio),
+        }
+    }
+
+    fn pass_noise(&mut self, packet: SilentPacket, payload: &[u8]) {
+        self.codec.buffer.pass_noise(packet, payload);
+        if let Some(former) = &mut self.former {
+            former.codec.buffer.pass_noise(packet, payload);
+        }
+    }
+
+    fn pass_event(&mut self, packet: SilentPacket, until_ns: u64) {
+        self.codec.buffer.pass_event(packet, until_ns);
+        if let Some(former) = &mut self.former {
+            former.codec.buffer.pass_event(packet, until_ns);
+        }
+    }
 }
 
 enum Kind {
@@ -264,27 +336,18 @@ enum Kind {
     Noise,
 }
 
-/// What a payload type means on this leg. The static ones of RFC 3551 are understood though another was
-/// agreed: some peers switch between them without asking.
-fn kind_of(payload_type: u8, agreement: &Agreement) -> Option<Kind> {
-    if payload_type == agreement.payload_type {
-        return Some(Kind::Audio(agreement.codec));
-    }
-    if Some(payload_type) == agreement.telephone_event {
-        return Some(Kind::Event);
-    }
-    if payload_type == COMFORT_NOISE {
-        return Some(Kind::Noise);
-    }
-    Codec::of_static_payload_type(payload_type).map(Kind::Audio)
-}
-
-fn hears(agreement: &Agreement) -> bool {
+pub(super) fn hears(agreement: &Agreement) -> bool {
     matches!(agreement.direction, Direction::SendRecv | Direction::RecvOnly)
 }
 
-fn tell_digit(digit: Option<Digit>, leg: LegHandle, context: &mut TickContext<'_>) {
-    if let Some(Digit { digit, duration_ms }) = digit {
-        context.events.send(Event::Digit { leg, digit, duration_ms });
-    }
+/// Kernel time stamps onto the clock of the ticks.
+fn arrival_ns(now: TickTime, unix_ns: Option<u64>) -> u64 {
+    let offset = now.unix_us * 1_000 - now.monotonic_ns as i64;
+    unix_ns.map_or(now.monotonic_ns, |unix| (unix as i64).saturating_sub(offset) as u64)
+}
+
+fn count(refused: Refused, context: &mut TickContext<'_>) {
+    context.counts.unreachable += refused.unreachable;
+    context.counts.forged += refused.forged;
+    context.counts.replayed += refused.replayed;
 }

@@ -1,11 +1,23 @@
 //! RTCP (RFC 3550 §6): what we saw of the peer's stream, the reports we send, the reports we read. Pure.
 
-use rtcp_types::{ReceiverReport, RtcpPacketParser, SenderReport};
+use rtcp_types::{ReceiverReport, ReportBlock, RtcpPacketParser, SenderReport};
 
 /// Reports read from one compound packet.
 const MAX_REPORTS: usize = 8;
-/// An SR with one report block and an SDES with a CNAME of eight characters.
-pub const REPORT_BYTES: usize = 28 + 24 + 20;
+/// An SR with one report block, an SDES with a CNAME of eight characters, and a BYE.
+pub const REPORT_BYTES: usize = 28 + 24 + 20 + 8;
+/// Sender reports of ours that the peer may still refer to.
+const REMEMBERED: usize = 4;
+/// No path is so long; what says so is wrong.
+const ROUND_TRIP_MAX_NS: u64 = 10_000_000_000;
+
+/// What the peer's last report says of our stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RemoteView {
+    /// Packets of ours that it missed in all; fewer than none when some came twice.
+    pub lost: i32,
+    pub round_trip_ns: Option<u64>,
+}
 
 /// Reception of one stream (RFC 3550 appendix A.1, A.3, A.8).
 #[derive(Clone, Debug, Default)]
@@ -23,6 +35,41 @@ pub struct Reception {
     last_transit: Option<i64>,
     last_sr: u32,
     last_sr_at_ns: u64,
+    /// RTP clock of the peer's stream.
+    rate_hz: u32,
+}
+
+/// Reports of both sides about our own stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reports {
+    pub remote: RemoteView,
+    /// Middle 32 bits of the NTP time of our last sender reports, and when they left.
+    sent: [(u32, u64); REMEMBERED],
+    next: usize,
+}
+
+impl Reports {
+    fn note_sent(&mut self, middle: u32, at_ns: u64) {
+        if let Some(place) = self.sent.get_mut(self.next % REMEMBERED) {
+            *place = (middle, at_ns);
+        }
+        self.next = self.next.wrapping_add(1);
+    }
+
+    /// RFC 3550 §6.4.1: our report's way there, the peer's rest, its report's way back.
+    fn note_block(&mut self, block: &ReportBlock<'_>, at_ns: u64) {
+        let lost = block.cumulative_lost();
+        self.remote.lost = ((lost << 8) as i32) >> 8; // 24 bits with a sign
+        let last = block.last_sender_report_timestamp();
+        let sent = self.sent.iter().find(|(middle, _)| *middle == last && last != 0);
+        let Some((_, sent_ns)) = sent else { return };
+        let rest_ns = u64::from(block.delay_since_last_sender_report_timestamp()) * 1_000_000_000;
+        let round_trip = at_ns.saturating_sub(*sent_ns).checked_sub(rest_ns >> 16);
+        // Nothing comes back before it left: then the peer's clock or its sums are wrong.
+        if let Some(round_trip) = round_trip.filter(|ns| *ns < ROUND_TRIP_MAX_NS) {
+            self.remote.round_trip_ns = Some(round_trip);
+        }
+    }
 }
 
 impl Reception {
@@ -38,6 +85,7 @@ impl Reception {
             self.highest = self.highest.wrapping_add(ahead as u32);
         }
         self.received = self.received.wrapping_add(1);
+        self.rate_hz = rate_hz;
         self.note_jitter(timestamp, at_ns, rate_hz);
     }
 
@@ -78,10 +126,17 @@ impl Reception {
         self.lost_before + u64::from(self.expected().saturating_sub(self.received))
     }
 
-    /// Reads a compound packet: only the peer's sender reports concern us now. False when it is no RTCP.
+    /// Interarrival jitter, milliseconds.
+    pub fn jitter_ms(&self) -> u32 {
+        let jitter = u64::from(self.jitter_x16 >> 4) * 1_000;
+        jitter.checked_div(u64::from(self.rate_hz)).unwrap_or(0) as u32
+    }
+
+    /// Reads a compound packet: sender reports, and what both kinds say of our stream, whose SSRC is
+    /// `ours`. False when it is no RTCP.
     ///
     /// The walk is ours: the crate's own iterator allocates for SDES and BYE.
-    pub fn read(&mut self, mut bytes: &[u8], at_ns: u64) -> bool {
+    pub fn read(&mut self, mut bytes: &[u8], ours: u32, reports: &mut Reports, at_ns: u64) -> bool {
         for _ in 0..MAX_REPORTS {
             let [first, kind, high, low, ..] = *bytes else { return bytes.is_empty() };
             let length = (usize::from(u16::from_be_bytes([high, low])) + 1) * 4;
@@ -94,8 +149,16 @@ impl Reception {
                     let Ok(report) = SenderReport::parse(packet) else { return false };
                     self.last_sr = (report.ntp_timestamp() >> 16) as u32;
                     self.last_sr_at_ns = at_ns;
+                    for block in report.report_blocks().filter(|block| block.ssrc() == ours) {
+                        reports.note_block(&block, at_ns);
+                    }
                 }
-                201 if ReceiverReport::parse(packet).is_err() => return false,
+                201 => {
+                    let Ok(report) = ReceiverReport::parse(packet) else { return false };
+                    for block in report.report_blocks().filter(|block| block.ssrc() == ours) {
+                        reports.note_block(&block, at_ns);
+                    }
+                }
                 _ => {}
             }
             bytes = rest;
@@ -147,13 +210,15 @@ pub struct SenderFacts {
     pub octets: u32,
     /// False: we sent nothing since the last report, so it is a receiver report.
     pub has_sent: bool,
+    /// The leg ends: a BYE follows.
+    pub is_last: bool,
 }
 
 /// Writes SR or RR and SDES (RFC 3550 §6.1); returns the length.
 pub fn write_report(
     buffer: &mut [u8; REPORT_BYTES],
     facts: SenderFacts,
-    reception: &mut Reception,
+    (reception, reports): (&mut Reception, &mut Reports),
     unix_us: i64,
     now_ns: u64,
 ) -> usize {
@@ -165,6 +230,7 @@ pub fn write_report(
     writer.word(facts.ssrc);
     if facts.has_sent {
         let (seconds, fraction) = ntp(unix_us);
+        reports.note_sent(seconds << 16 | fraction >> 16, now_ns);
         for word in [seconds, fraction, facts.timestamp, facts.packets, facts.octets] {
             writer.word(word);
         }
@@ -181,6 +247,10 @@ pub fn write_report(
         writer.bytes(&[char::from_digit(digit, 16).map_or(b'0', |digit| digit as u8)]);
     }
     writer.bytes(&[0, 0]);
+    if facts.is_last {
+        writer.word(2 << 30 | 1 << 24 | 203 << 16 | 1);
+        writer.word(facts.ssrc);
+    }
     writer.length
 }
 
@@ -216,7 +286,95 @@ mod tests {
     use rtcp_types::{Compound, Packet};
 
     fn facts(has_sent: bool) -> SenderFacts {
-        SenderFacts { ssrc: 0xdead_beef, timestamp: 1_600, packets: 10, octets: 1_600, has_sent }
+        SenderFacts {
+            ssrc: 0xdead_beef,
+            timestamp: 1_600,
+            packets: 10,
+            octets: 1_600,
+            has_sent,
+            is_last: false,
+        }
+    }
+
+    fn written(
+        buffer: &mut [u8; REPORT_BYTES],
+        facts: SenderFacts,
+        reception: &mut Reception,
+        unix_us: i64,
+        now_ns: u64,
+    ) -> usize {
+        write_report(buffer, facts, (reception, &mut Reports::default()), unix_us, now_ns)
+    }
+
+    /// Two ends, each a parser of the other's reports: 40 ms there, 60 ms back, every tenth lost.
+    #[test]
+    fn round_trip_and_loss_come_back_in_reports() {
+        const MS: u64 = 1_000_000;
+        let (mut ours, mut theirs) = (Reports::default(), Reports::default());
+        let mut reception = Reception::default();
+        for sequence in (0..1_000_u16).filter(|sequence| sequence % 10 != 3) {
+            let timestamp = u32::from(sequence) * 160;
+            reception.packet(
+                0xdead_beef,
+                sequence,
+                timestamp,
+                u64::from(timestamp) * 125_000,
+                8_000,
+            );
+        }
+        let mut nobody = Reception::default();
+        let mut buffer = [0; REPORT_BYTES];
+        let length =
+            write_report(&mut buffer, facts(true), (&mut nobody, &mut ours), 7_123_456, 900 * MS);
+        assert!(reception.read(&buffer[..length], 5, &mut theirs, 5_000 * MS));
+
+        let mut answer = [0; REPORT_BYTES];
+        let peer = SenderFacts { ssrc: 5, is_last: true, ..facts(false) };
+        let (later, unix_us) = (5_000 * MS + 1_500 * MS, 99);
+        let length = write_report(&mut answer, peer, (&mut reception, &mut theirs), unix_us, later);
+        let back_ns = 900 * MS + 40 * MS + 1_500 * MS + 60 * MS;
+        assert!(nobody.read(&answer[..length], 0xdead_beef, &mut ours, back_ns));
+
+        assert_eq!(ours.remote.lost, 100);
+        let round_trip = ours.remote.round_trip_ns.unwrap();
+        assert!(round_trip.abs_diff(100 * MS) < MS / 10, "{round_trip}");
+        let packets: Vec<_> =
+            Compound::parse(&answer[..length]).unwrap().map(Result::unwrap).collect();
+        assert!(matches!(&packets[..], [Packet::Rr(_), Packet::Sdes(_), Packet::Bye(_)]));
+    }
+
+    #[test]
+    fn a_report_that_nobody_sent_tells_no_round_trip() {
+        let (mut reports, mut reception) = (Reports::default(), Reception::default());
+        let mut bytes = vec![0x81, 201, 0, 7, 0, 0, 0, 5, 0, 0, 0, 9, 0, 0xff, 0xff, 0xfe];
+        bytes.extend([0; 8]);
+        bytes.extend([0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0]);
+        assert!(reception.read(&bytes, 9, &mut reports, 1));
+        assert_eq!(reports.remote, RemoteView { lost: -2, round_trip_ns: None });
+        assert!(reception.read(&bytes, 8, &mut reports, 1), "about somebody else");
+    }
+
+    #[test]
+    fn mutated_reports_change_nothing_but_figures() {
+        let (mut ours, mut reception) = (Reports::default(), Reception::default());
+        reception.packet(7, 1, 0, 0, 8_000);
+        let mut buffer = [0; REPORT_BYTES];
+        let facts = SenderFacts { is_last: true, ..facts(true) };
+        write_report(&mut buffer, facts, (&mut reception, &mut ours), 1_500_000, 900);
+        let mut dice = 0x9e37_79b9_7f4a_7c15_u64;
+        for round in 0..200_000_u64 {
+            let mut bytes = buffer.to_vec();
+            for _ in 0..1 + round % 5 {
+                dice ^= dice << 13;
+                dice ^= dice >> 7;
+                dice ^= dice << 17;
+                let place = (dice >> 8) as usize % bytes.len();
+                bytes[place] = dice as u8;
+            }
+            bytes.truncate((dice >> 32) as usize % (bytes.len() + 1));
+            reception.read(&bytes, 0xdead_beef, &mut ours, round * 1_000);
+        }
+        assert_eq!((reception.lost(), reception.ssrc), (0, Some(7)));
     }
 
     #[test]
@@ -228,8 +386,7 @@ mod tests {
             reception.packet(7, sequence, timestamp, at_ns, 8_000);
         }
         let mut buffer = [0; REPORT_BYTES];
-        let length =
-            write_report(&mut buffer, facts(true), &mut reception, 1_500_000, 3_000_000_000);
+        let length = written(&mut buffer, facts(true), &mut reception, 1_500_000, 3_000_000_000);
 
         let packets: Vec<_> =
             Compound::parse(&buffer[..length]).unwrap().map(Result::unwrap).collect();
@@ -247,7 +404,7 @@ mod tests {
     #[test]
     fn a_silent_leg_without_a_peer_sends_an_empty_receiver_report() {
         let mut buffer = [0; REPORT_BYTES];
-        let length = write_report(&mut buffer, facts(false), &mut Reception::default(), 0, 0);
+        let length = written(&mut buffer, facts(false), &mut Reception::default(), 0, 0);
         let packets: Vec<_> =
             Compound::parse(&buffer[..length]).unwrap().map(Result::unwrap).collect();
         let [Packet::Rr(report), Packet::Sdes(_)] = &packets[..] else { panic!("{packets:?}") };
@@ -263,7 +420,7 @@ mod tests {
         use rtcp_types::RtcpPacketWriterExt;
         theirs.write_into(&mut bytes).unwrap();
 
-        assert!(reception.read(&bytes, 1_000_000_000));
+        assert!(reception.read(&bytes, 0, &mut Reports::default(), 1_000_000_000));
         let block = reception.block(2_500_000_000).unwrap();
         assert_eq!(block[16..20], 0x3344_5566_u32.to_be_bytes());
         assert_eq!(block[20..24], 98_304_u32.to_be_bytes());
@@ -273,7 +430,7 @@ mod tests {
     fn what_is_no_rtcp_is_refused() {
         let mut reception = Reception::default();
         for bytes in [&[0x80][..], &[0x80, 200, 0, 6], &[0x40, 201, 0, 0], &[0x80, 200, 0, 0]] {
-            assert!(!reception.read(bytes, 0), "{bytes:?}");
+            assert!(!reception.read(bytes, 0, &mut Reports::default(), 0), "{bytes:?}");
         }
     }
 

@@ -1,72 +1,47 @@
-//! LAME, live: samples in, whole stream out, with the checksum that the Info frame wants.
+//! LAME, live: samples in, whole stream out.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use mp3lame_encoder::{
     Bitrate, BuildError, Builder, Encoder, FlushGap, InterleavedPcm, Mode, MonoPcm, Quality,
     max_required_buffer_size,
 };
 
-use crate::record::format::lametag::crc16;
-use crate::record::format::mp3::Layout;
-use crate::record::format::{EncoderFault, Shape};
+use crate::record::format::mp3::{Layout, Mp3Engine};
+use crate::record::format::{EncoderFault, Mp3Maker};
 
 /// Constant bit rate, quality 7 (5 and better cost 1.3 to 2 times as much), no tag of LAME's own.
-pub struct Mp3Encoder {
-    lame: Encoder,
-    layout: Layout,
-    music_crc: u16,
+struct Lame {
+    encoder: Encoder,
+    channels: u8,
 }
 
-impl Mp3Encoder {
-    pub fn new(shape: Shape) -> Result<Self, EncoderFault> {
-        let layout = Layout::of(shape).ok_or_else(|| {
-            let Shape { rate_hz, channels } = shape;
-            EncoderFault(format!("no MP3 at {rate_hz} Hz with {channels} channels"))
-        })?;
-        let lame = build(&layout).map_err(|error| EncoderFault(format!("LAME: {error}")))?;
-        Ok(Self { lame, layout, music_crc: 0 })
-    }
+/// What makes LAME.
+pub fn maker() -> Mp3Maker {
+    Arc::new(engine)
+}
 
-    pub fn layout(&self) -> Layout {
-        self.layout
-    }
+fn engine(layout: &Layout) -> Result<Box<dyn Mp3Engine>, EncoderFault> {
+    let encoder = build(layout).map_err(|error| EncoderFault(format!("LAME: {error}")))?;
+    Ok(Box::new(Lame { encoder, channels: layout.shape.channels }))
+}
 
-    /// Checksum of all bytes given out so far.
-    pub fn music_crc(&self) -> u16 {
-        self.music_crc
-    }
-
-    /// For a file that does not hold all that was given out.
-    pub fn set_music_crc(&mut self, crc: u16) {
-        self.music_crc = crc;
-    }
-
-    pub fn encode(&mut self, samples: &[i16], bytes: &mut Vec<u8>) -> Result<(), EncoderFault> {
-        let start = bytes.len();
+impl Mp3Engine for Lame {
+    fn encode(&mut self, samples: &[i16], bytes: &mut Vec<u8>) -> Result<(), EncoderFault> {
         bytes.reserve(max_required_buffer_size(samples.len()));
-        let result = match self.layout.shape.channels {
-            1 => self.lame.encode_to_vec(MonoPcm(samples), bytes),
-            _ => self.lame.encode_to_vec(InterleavedPcm(samples), bytes),
+        let result = match self.channels {
+            1 => self.encoder.encode_to_vec(MonoPcm(samples), bytes),
+            _ => self.encoder.encode_to_vec(InterleavedPcm(samples), bytes),
         };
-        result.map_err(|error| EncoderFault(format!("LAME: {error}")))?;
-        self.count(bytes, start);
-        Ok(())
+        result.map(drop).map_err(|error| EncoderFault(format!("LAME: {error}")))
     }
 
     /// `FlushGap` pads the last frame; the other flush would drop it (measured).
-    pub fn flush(&mut self, bytes: &mut Vec<u8>) -> Result<(), EncoderFault> {
-        let start = bytes.len();
+    fn flush(&mut self, bytes: &mut Vec<u8>) -> Result<(), EncoderFault> {
         bytes.reserve(max_required_buffer_size(0) * 2);
-        self.lame
-            .flush_to_vec::<FlushGap>(bytes)
-            .map_err(|error| EncoderFault(format!("LAME: {error}")))?;
-        self.count(bytes, start);
-        Ok(())
-    }
-
-    fn count(&mut self, bytes: &[u8], start: usize) {
-        self.music_crc = crc16(self.music_crc, bytes.get(start..).unwrap_or_default());
+        let result = self.encoder.flush_to_vec::<FlushGap>(bytes);
+        result.map(drop).map_err(|error| EncoderFault(format!("LAME: {error}")))
     }
 }
 
@@ -99,6 +74,7 @@ fn bitrate(kbps: u16) -> Option<Bitrate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::format::Shape;
 
     #[test]
     fn a_stream_is_whole_frames_of_one_length() {
@@ -106,8 +82,8 @@ mod tests {
         for (rate_hz, channels) in shapes {
             let shape = Shape { rate_hz, channels };
             for ticks in [0, 1, 2, 50, 173] {
-                let mut encoder = Mp3Encoder::new(shape).unwrap();
-                let layout = encoder.layout();
+                let layout = Layout::of(shape).unwrap();
+                let mut encoder = engine(&layout).unwrap();
                 let mut bytes = Vec::new();
                 let tick = rate_hz as usize / 50 * usize::from(channels);
                 for number in 0..ticks {

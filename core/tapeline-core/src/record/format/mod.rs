@@ -6,9 +6,12 @@ pub mod mp3;
 pub mod wav;
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use crate::record::format::lame::Mp3Encoder;
-use crate::record::format::mp3::Layout;
+use crate::record::booth::{Booth, Call};
+use crate::record::format::lametag::crc16;
+use crate::record::format::mp3::{Layout, Mp3Engine};
 use crate::record::spec::Format;
 
 /// What the samples of a file are.
@@ -31,27 +34,83 @@ impl Shape {
 }
 
 /// The encoder refused: a setting it does not know, or a fault inside it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncoderFault(pub String);
+
+/// Makes the encoder of a stream: LAME, or what a test has instead.
+pub type Mp3Maker = Arc<dyn Fn(&Layout) -> Result<Box<dyn Mp3Engine>, EncoderFault> + Send + Sync>;
 
 /// Turns samples into the bytes that follow the head of a file.
 pub enum Encoder {
     Wav(Shape),
-    Mp3(Box<Mp3Encoder>),
+    Mp3(Mp3Stream),
+}
+
+/// An encoder at work, with the checksum that the Info frame wants.
+pub struct Mp3Stream {
+    layout: Layout,
+    /// After a fault it is not asked again.
+    engine: Result<Box<dyn Mp3Engine>, EncoderFault>,
+    music_crc: u16,
+}
+
+impl Mp3Stream {
+    /// A fault of the maker is told by the first call: a recording can begin without an encoder.
+    pub fn new(shape: Shape, maker: &Mp3Maker) -> Result<Self, EncoderFault> {
+        let layout = Layout::of(shape).ok_or_else(|| {
+            let Shape { rate_hz, channels } = shape;
+            EncoderFault(format!("no MP3 at {rate_hz} Hz with {channels} channels"))
+        })?;
+        let made = catch_unwind(AssertUnwindSafe(|| maker(&layout)));
+        let engine = made.unwrap_or_else(|_| Err(EncoderFault("no encoder: it panicked".into())));
+        Ok(Self { layout, engine, music_crc: 0 })
+    }
+
+    /// For a file that does not hold all that was given out.
+    pub fn set_music_crc(&mut self, crc: u16) {
+        self.music_crc = crc;
+    }
+
+    fn run(
+        &mut self,
+        booth: &mut Booth,
+        call: Call,
+        samples: &[i16],
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), EncoderFault> {
+        let no_engine = Err(EncoderFault("no encoder is left".into()));
+        let engine = std::mem::replace(&mut self.engine, no_engine)?;
+        let start = bytes.len();
+        self.engine = Ok(booth.run(engine, call, samples, bytes)?);
+        self.music_crc = crc16(self.music_crc, bytes.get(start..).unwrap_or_default());
+        Ok(())
+    }
 }
 
 impl Encoder {
-    pub fn new(format: Format, shape: Shape) -> Result<Self, EncoderFault> {
+    pub fn new(format: Format, shape: Shape, maker: &Mp3Maker) -> Result<Self, EncoderFault> {
         match format {
             Format::Wav => Ok(Self::Wav(shape)),
-            Format::Mp3 => Mp3Encoder::new(shape).map(|encoder| Self::Mp3(Box::new(encoder))),
+            Format::Mp3 => Mp3Stream::new(shape, maker).map(Self::Mp3),
         }
+    }
+
+    pub fn shape(&self) -> Shape {
+        match self {
+            Self::Wav(shape) => *shape,
+            Self::Mp3(stream) => stream.layout.shape,
+        }
+    }
+
+    /// Whether a fault of the encoder is possible, and what is given to it may come out later.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Self::Mp3(_))
     }
 
     pub fn blocks(&self) -> SecondBlocks {
         match self {
             Self::Wav(shape) => SecondBlocks::Wav(*shape),
-            Self::Mp3(encoder) => SecondBlocks::Mp3(encoder.layout()),
+            Self::Mp3(stream) => SecondBlocks::Mp3(stream.layout),
         }
     }
 
@@ -59,7 +118,7 @@ impl Encoder {
     pub fn live_head(&self, body_bytes: u64) -> Vec<u8> {
         match self {
             Self::Wav(shape) => wav::header(*shape, body_bytes).to_vec(),
-            Self::Mp3(encoder) => lametag::growing_frame(&encoder.layout(), body_bytes),
+            Self::Mp3(stream) => lametag::growing_frame(&stream.layout, body_bytes),
         }
     }
 
@@ -67,28 +126,33 @@ impl Encoder {
     pub fn final_head(&self, body_bytes: u64, sample_count: u64) -> Vec<u8> {
         match self {
             Self::Wav(shape) => wav::header(*shape, body_bytes).to_vec(),
-            Self::Mp3(encoder) => {
-                let totals = lametag::Totals::of(&encoder.layout(), body_bytes, sample_count);
-                let crc = encoder.music_crc();
-                lametag::frame(&encoder.layout(), totals.with_music_crc(crc))
+            Self::Mp3(stream) => {
+                let totals = lametag::Totals::of(&stream.layout, body_bytes, sample_count);
+                let crc = stream.music_crc;
+                lametag::frame(&stream.layout, totals.with_music_crc(crc))
             }
         }
     }
 
     /// Appends to `bytes` what the (interleaved) samples give; an encoder may hold some back.
-    pub fn encode(&mut self, samples: &[i16], bytes: &mut Vec<u8>) -> Result<(), EncoderFault> {
+    pub fn encode(
+        &mut self,
+        samples: &[i16],
+        booth: &mut Booth,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), EncoderFault> {
         match self {
-            Self::Wav(_) => bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes())),
-            Self::Mp3(encoder) => encoder.encode(samples, bytes)?,
+            Self::Wav(_) => wav::encode(samples, bytes),
+            Self::Mp3(stream) => stream.run(booth, Call::Encode, samples, bytes)?,
         }
         Ok(())
     }
 
     /// Appends what was held back. The last call.
-    pub fn flush(&mut self, bytes: &mut Vec<u8>) -> Result<(), EncoderFault> {
+    pub fn flush(&mut self, booth: &mut Booth, bytes: &mut Vec<u8>) -> Result<(), EncoderFault> {
         match self {
             Self::Wav(_) => Ok(()),
-            Self::Mp3(encoder) => encoder.flush(bytes),
+            Self::Mp3(stream) => stream.run(booth, Call::Flush, &[], bytes),
         }
     }
 
@@ -96,7 +160,7 @@ impl Encoder {
     pub fn body_bytes_of(&self, sample_count: u64) -> u64 {
         match self {
             Self::Wav(shape) => sample_count * shape.block_align(),
-            Self::Mp3(encoder) => encoder.layout().body_bytes_of(sample_count),
+            Self::Mp3(stream) => stream.layout.body_bytes_of(sample_count),
         }
     }
 
@@ -108,8 +172,8 @@ impl Encoder {
                 let count = body_bytes / shape.block_align();
                 (count * shape.block_align(), count)
             }
-            Self::Mp3(encoder) => {
-                let layout = encoder.layout();
+            Self::Mp3(stream) => {
+                let layout = stream.layout;
                 let frames = layout.whole_frames(body_bytes);
                 (frames * layout.frame_bytes, layout.decodable_samples(frames))
             }

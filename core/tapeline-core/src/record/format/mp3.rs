@@ -6,7 +6,7 @@
 //! begin up to 255 bytes earlier (511 at 48 kHz), never later, so a cut between two frames harms none
 //! before it.
 
-use crate::record::format::Shape;
+use crate::record::format::{EncoderFault, Shape};
 
 /// Samples that LAME puts before the first one (its ENCDELAY), in every stream.
 pub const ENCODER_DELAY: u64 = 576;
@@ -170,6 +170,14 @@ impl Layout {
         let sample = second * u64::from(self.shape.rate_hz) + ENCODER_DELAY + DECODER_DELAY;
         sample.div_ceil(self.samples_per_frame)
     }
+}
+
+/// Turns the samples of one stream into frames. What it appends is frames of the stream's [`Layout`].
+pub trait Mp3Engine: Send {
+    /// Interleaved samples; some may be held back.
+    fn encode(&mut self, samples: &[i16], bytes: &mut Vec<u8>) -> Result<(), EncoderFault>;
+    /// Gives what was held back. The last call.
+    fn flush(&mut self, bytes: &mut Vec<u8>) -> Result<(), EncoderFault>;
 }
 
 #[cfg(test)]

@@ -43,6 +43,16 @@ pub fn header(shape: Shape, data_bytes: u64) -> [u8; HEADER_LENGTH] {
     fixed
 }
 
+/// Appends samples as PCM16, little-endian.
+pub fn encode(samples: &[i16], bytes: &mut Vec<u8>) {
+    let start = bytes.len();
+    bytes.resize(start + samples.len() * 2, 0);
+    let slots = bytes.get_mut(start..).unwrap_or_default().chunks_exact_mut(2);
+    for (slot, sample) in slots.zip(samples) {
+        slot.copy_from_slice(&sample.to_le_bytes());
+    }
+}
+
 /// What a header of ours says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WavHeader {

@@ -5,10 +5,14 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::boundary::handle::LegHandle;
 use crate::record::format::Shape;
+use crate::record::journal::TrackSeat;
 use crate::record::spec::Format;
+use crate::record::writer::health::{REASONS, is_worth_a_note};
+use crate::record::writer::recording::ENCODER_FAULT;
 
 /// Longer lines are not ours: the longest is the first, with its label, every byte of it escaped.
 const LINE_LIMIT: u64 = 512 << 10;
@@ -24,11 +28,22 @@ pub struct History {
     /// Silence before it was left out.
     audio_unix_us: Option<i64>,
     gaps: Vec<GapLine>,
+    encoder_fault_at: Option<u64>,
+    oddities: BTreeMap<&'static str, u64>,
+    /// Raw samples that are not in the file.
+    unjoined: u64,
+    /// Lines that the repair adds.
+    news: Vec<Value>,
+    /// It is no main recording.
+    pub track: Option<TrackSeat>,
     pub finished: Option<LastLine>,
     pub repaired: Option<LastLine>,
     /// Length of the journal up to and with its last whole line.
     pub sound_bytes: u64,
 }
+
+/// Silence for audio that the disk had not kept.
+const LOST: &str = "lost";
 
 #[derive(Debug)]
 struct GapLine {
@@ -90,10 +105,50 @@ impl History {
             let total = samples.entry(&gap.why).or_default();
             *total = total.saturating_add(inside);
         }
-        let rate_hz = u64::from(rate_hz.max(1));
-        let in_ms = |samples: u64| samples.saturating_mul(1000).div_ceil(rate_hz);
+        if self.unjoined > 0 {
+            samples.insert(ENCODER_FAULT, self.unjoined);
+        }
         let lost = samples.into_iter().filter(|(_, samples)| *samples > 0);
-        lost.map(|(why, samples)| (why.to_owned(), in_ms(samples))).collect()
+        lost.map(|(why, samples)| (why.to_owned(), in_ms(samples, rate_hz))).collect()
+    }
+
+    /// What is odd about the first `sample_count` samples.
+    pub fn notes(&self, sample_count: u64, rate_hz: u32) -> Vec<(String, u64)> {
+        let raw = self.encoder_fault_at.map(|at| sample_count.saturating_sub(at));
+        let raw = raw.map(|samples| (ENCODER_FAULT, samples)).into_iter();
+        let oddities = self.oddities.iter().map(|(reason, samples)| (*reason, *samples));
+        let oddities =
+            oddities.filter(|(reason, samples)| is_worth_a_note(reason, *samples, rate_hz));
+        let note = |(reason, samples): (&str, u64)| (reason.to_owned(), in_ms(samples, rate_hz));
+        raw.chain(oddities).map(note).collect()
+    }
+
+    /// What the repair learnt, to be written before its own line.
+    pub fn news(&self) -> &[Value] {
+        &self.news
+    }
+
+    /// Raw samples were encoded behind the sample `at`, and `gap` samples of silence before them.
+    pub fn add_join(&mut self, at: u64, gap: u64) {
+        self.note_encoder_fault(at);
+        if gap > 0 {
+            self.news.push(json!({"type": LOST, "at": at, "samples": gap}));
+            self.add_gap(GapLine { why: LOST.to_owned(), at, samples: gap });
+        }
+    }
+
+    /// Raw samples that go on at the sample `at` could not be encoded: they are not in the file.
+    pub fn add_unjoined(&mut self, at: u64, samples: u64) {
+        self.note_encoder_fault(at);
+        self.unjoined = samples;
+    }
+
+    fn note_encoder_fault(&mut self, at: u64) {
+        if self.encoder_fault_at.is_none() {
+            self.encoder_fault_at = Some(at);
+            let detail = "raw samples were found beside the audio";
+            self.news.push(json!({"type": "encoder_fault", "at": at, "detail": detail}));
+        }
     }
 
     fn add(&mut self, line: &[u8]) -> Option<()> {
@@ -107,14 +162,21 @@ impl History {
                     _ => None,
                 };
                 self.shape = number("rate_hz").zip(number("channels")).and_then(shape);
+                self.track = line.get("track").and_then(track);
                 self.opened_unix_us = line.get("opened_unix_us").and_then(Value::as_i64);
             }
             "armed" => self.armed_unix_us = line.get("unix_us").and_then(Value::as_i64),
             "audio_began" => self.audio_unix_us = line.get("unix_us").and_then(Value::as_i64),
-            why @ ("overflow" | "skipped_ticks") => {
+            "encoder_fault" => self.encoder_fault_at = number("at"),
+            why @ ("overflow" | "skipped_ticks" | LOST) => {
                 if let (Some(at), Some(samples)) = (number("at"), number("samples")) {
                     self.add_gap(GapLine { why: why.to_owned(), at, samples });
                 }
+            }
+            kind if REASONS.contains(&kind) => {
+                let reason = REASONS.into_iter().find(|reason| *reason == kind)?;
+                let total = self.oddities.entry(reason).or_default();
+                *total = total.saturating_add(number("samples").unwrap_or(0));
             }
             "finished" => self.finished = last_line(&line),
             "repaired" => self.repaired = last_line(&line),
@@ -132,10 +194,22 @@ impl History {
     }
 }
 
+fn in_ms(samples: u64, rate_hz: u32) -> u64 {
+    samples.saturating_mul(1000).div_ceil(u64::from(rate_hz.max(1)))
+}
+
 fn shape((rate_hz, channels): (u64, u64)) -> Option<Shape> {
     let shape =
         Shape { rate_hz: u32::try_from(rate_hz).ok()?, channels: u8::try_from(channels).ok()? };
     ((1..=2).contains(&shape.channels) && (8000..=48_000).contains(&shape.rate_hz)).then_some(shape)
+}
+
+fn track(line: &Value) -> Option<TrackSeat> {
+    Some(TrackSeat {
+        number: u32::try_from(line.get("number")?.as_u64()?).ok()?,
+        leg: LegHandle::from_u64(line.get("leg")?.as_u64()?),
+        offset_samples: line.get("offset")?.as_u64()?,
+    })
 }
 
 fn last_line(line: &Value) -> Option<LastLine> {

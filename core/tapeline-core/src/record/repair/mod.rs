@@ -8,6 +8,8 @@ pub mod audio;
 mod history;
 mod mp3;
 pub mod probe;
+mod rest;
+mod tracks;
 mod wav;
 
 use std::fs::{File, OpenOptions};
@@ -18,12 +20,14 @@ use std::path::Path;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::boundary::event::TrackFile;
 use crate::record::blocks::{BlockHasher, hex};
 use crate::record::format::SecondBlocks;
 use crate::record::journal;
 use crate::record::part::{AUDIO_NAME, BLOCKS_NAME};
 use crate::record::repair::audio::Mended;
 use crate::record::repair::history::History;
+use crate::record::repair::rest::{FoundRest, Outcome};
 use crate::record::spec::Format;
 
 /// What a spool folder holds; counts are samples of each channel.
@@ -51,24 +55,47 @@ pub struct RepairReport {
     pub started_unix_us: i64,
     /// As in `RecordingFinished`: silence that stands for lost audio, inside what is left.
     pub missing_ms: Vec<(String, u64)>,
+    /// The participants' own files, repaired alike.
+    pub tracks: Vec<TrackFile>,
+    /// As in `RecordingFinished`.
+    pub notes: Vec<(String, u64)>,
 }
 
-/// Makes `audio.part` in `folder` playable and says what it holds.
+/// Makes `audio.part` in `folder`, and those of its tracks, playable and says what they hold.
 pub fn repair(folder: &Path) -> io::Result<RepairReport> {
+    let report = repair_one(folder)?;
+    Ok(RepairReport { tracks: tracks::repair_all(folder)?, ..report })
+}
+
+fn repair_one(folder: &Path) -> io::Result<RepairReport> {
     let journal_path = folder.join(journal::FILE_NAME);
-    let history = History::read(&journal_path)?;
+    let mut history = History::read(&journal_path)?;
+    let rests = rest::find(folder)?;
     let audio_path = folder.join(AUDIO_NAME);
-    let mut audio = match OpenOptions::new().read(true).write(true).open(&audio_path) {
+    let mut open = OpenOptions::new();
+    open.read(true).write(true).create(!rests.is_empty()).truncate(false).mode(0o600);
+    let mut audio = match open.open(&audio_path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(absent(&history)),
         Err(error) => return Err(error),
     };
-    if let Some(report) = as_finished(&mut audio, &history)? {
+    if let Some(report) = as_finished(&mut audio, &history, folder)? {
         return Ok(report);
     }
-    let Some(mended) = audio::mend(&mut audio, history.format_and_shape())? else {
+    let mut known = history.format_and_shape();
+    if let (None, Some((_, path))) = (known, rests.first()) {
+        known = rest::shape_of(path)?.map(|shape| (Format::Mp3, shape));
+    }
+    let Some(mut mended) = audio::mend(&mut audio, known)? else {
         return Ok(absent(&history));
     };
+    let rests = if mended.format == Format::Mp3 { rests } else { Vec::new() };
+    for (at, path) in rests {
+        if let Some(rest) = rest::open(path, at, mended.shape)? {
+            mended = join(rest, folder, mended, &mut history)?;
+            audio = open.open(&audio_path)?;
+        }
+    }
     let (sha256, block_lines) = hash_anew(&audio, &mended, folder)?;
     let is_known = history.repaired.as_ref().is_some_and(|it| it.sha256 == sha256);
     if mended.is_changed() || !is_known {
@@ -82,8 +109,32 @@ pub fn repair(folder: &Path) -> io::Result<RepairReport> {
     Ok(report(&history, &mended, sha256))
 }
 
+/// Puts raw samples behind the audio that they go on from, unless that was done before the crash.
+fn join(
+    rest: FoundRest,
+    folder: &Path,
+    mended: Mended,
+    history: &mut History,
+) -> io::Result<Mended> {
+    let (at, samples, from) = (rest.at, rest.sample_count, mended.sample_count);
+    if from > at {
+        rest.forget()?;
+        return Ok(mended);
+    }
+    let (outcome, joined) = rest.join(folder, &mended)?;
+    match outcome {
+        Outcome::Joined { gap } => history.add_join(from, gap),
+        Outcome::Kept => history.add_unjoined(from, samples),
+    }
+    Ok(joined)
+}
+
 /// The report on a file that the writer had finished and that is still as it left it.
-fn as_finished(audio: &mut File, history: &History) -> io::Result<Option<RepairReport>> {
+fn as_finished(
+    audio: &mut File,
+    history: &History,
+    folder: &Path,
+) -> io::Result<Option<RepairReport>> {
     let Some(finished) = &history.finished else { return Ok(None) };
     let length = audio.metadata()?.len();
     let (Some((format, shape)), true) = (history.format_and_shape(), length >= finished.byte_count)
@@ -108,6 +159,13 @@ fn as_finished(audio: &mut File, history: &History) -> io::Result<Option<RepairR
         patched_bytes: 0,
         has_new_head: false,
     };
+    let (_, blocks) = hash_anew(audio, &mended, folder)?;
+    // The last line may have reached the disk before the last hashes.
+    if blocks.differ()? {
+        blocks.keep()?;
+    } else {
+        blocks.drop_file()?;
+    }
     let report = report(history, &mended, finished.sha256.clone());
     Ok(Some(RepairReport { was_finished: true, ..report }))
 }
@@ -128,6 +186,8 @@ fn report(history: &History, mended: &Mended, sha256: String) -> RepairReport {
         sha256,
         started_unix_us: history.started_unix_us(),
         missing_ms: history.missing_ms(mended.sample_count, mended.shape.rate_hz),
+        tracks: Vec::new(),
+        notes: history.notes(mended.sample_count, mended.shape.rate_hz),
     }
 }
 
@@ -147,6 +207,8 @@ fn absent(history: &History) -> RepairReport {
         sha256: String::new(),
         started_unix_us: history.started_unix_us(),
         missing_ms: Vec::new(),
+        tracks: Vec::new(),
+        notes: Vec::new(),
     }
 }
 
@@ -162,6 +224,12 @@ impl NewBlocks<'_> {
     fn keep(self) -> io::Result<()> {
         self.file.sync_data()?;
         std::fs::rename(self.folder.join(NEW_BLOCKS_NAME), self.folder.join(BLOCKS_NAME))
+    }
+
+    /// Whether the old ones say something else, or are not there.
+    fn differ(&self) -> io::Result<bool> {
+        let new = std::fs::read(self.folder.join(NEW_BLOCKS_NAME))?;
+        Ok(std::fs::read(self.folder.join(BLOCKS_NAME)).map_or(true, |old| old != new))
     }
 
     fn drop_file(self) -> io::Result<()> {
@@ -206,14 +274,16 @@ fn note_repair(path: &Path, history: &History, mended: &Mended, sha256: &str) ->
     let file =
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     file.set_len(history.sound_bytes)?;
-    let line = json!({
+    let mut lines = history.news().to_vec();
+    lines.push(json!({
         "type": "repaired",
         "sample_count": mended.sample_count,
         "byte_count": mended.byte_count,
         "sha256": sha256,
         "cut_bytes": mended.cut_bytes,
         "patched_bytes": mended.patched_bytes,
-    });
-    file.write_all_at(format!("{line}\n").as_bytes(), history.sound_bytes)?;
+    }));
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    file.write_all_at(text.as_bytes(), history.sound_bytes)?;
     file.sync_data()
 }

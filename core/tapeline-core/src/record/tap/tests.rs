@@ -11,7 +11,8 @@ const SPEC: TapSpec = TapSpec {
     rate_hz: 8000,
     limit_samples: None,
     silence: SilenceRule { limit_ms: 0, waits_for_speech: false },
-    beep: false,
+    pause: PauseRule { as_silence: false, limit_ms: 0 },
+    beep: BeepRule::NONE,
     trim_silence: false,
 };
 
@@ -111,8 +112,9 @@ fn a_silence_limit_counts_what_trimming_leaves_out_and_no_pause() {
 #[test]
 fn a_beep_begins_the_file_and_is_no_speech() {
     let silence = SilenceRule { limit_ms: 1000, waits_for_speech: true };
-    let spec = TapSpec { silence, beep: true, trim_silence: true, ..SPEC };
+    let spec = TapSpec { silence, beep: BeepRule::AT_START, trim_silence: true, ..SPEC };
     let (mut tap, reader, _waker) = tap_of(spec);
+    assert!(tap.is_beep_due() && !tap.is_beep_due());
     push(&mut tap, 5000, 15);
     assert_eq!(reader.samples.slots(), 15 * 160);
     assert!(push(&mut tap, 0, 200).iter().all(|state| *state == TapState::Running));
@@ -128,7 +130,7 @@ fn facts_never_take_the_room_of_gaps_and_the_end() {
     assert!(tap.finish(FinishReason::Command));
 
     let marks: Vec<Mark> = std::iter::from_fn(|| reader.marks.pop().ok()).collect();
-    assert_eq!(marks.len(), MARKS - MARKS_FOR_GAPS + 2);
+    assert_eq!(marks.len(), MARKS - MARKS / 4 + 2);
     let skipped = Mark { position: 0, kind: MarkKind::SkippedTicks { samples: 160 } };
     assert_eq!(marks[marks.len() - 2], skipped);
     assert_eq!(marks[marks.len() - 1].position, 160);

@@ -1,6 +1,8 @@
 //! Writer threads: each visits its recordings every 200 ms, and those that end at once.
 
+pub mod health;
 pub mod recording;
+pub mod spare;
 pub mod sync;
 pub mod timeline;
 
@@ -11,9 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::boundary::counters::Counters;
-use crate::boundary::event::Event;
+use crate::boundary::event::{Event, RecordingFinished, TrackFile};
+use crate::boundary::handle::RecorderHandle;
 use crate::record::part::PartFault;
 use crate::record::writer::recording::{Desk, Recording, Visit};
+use crate::record::writer::spare::{Look, SpareTrack};
 use crate::record::writer::sync::timed;
 use crate::sys::eventfd::EventFd;
 
@@ -25,9 +29,15 @@ const FIRST_VISIT_PERIOD: Duration = Duration::from_millis(40);
 /// docs/decisions/0010-group-sync.md).
 const SINGLE_SYNCS: usize = 2;
 
+/// What a writer thread is given.
+enum Arrival {
+    Recording(Box<Recording>),
+    Spare(SpareTrack),
+}
+
 /// How the opener reaches a writer thread.
 pub struct WriterPort {
-    inbox: Mutex<Sender<Recording>>,
+    inbox: Mutex<Sender<Arrival>>,
     pub waker: Arc<EventFd>,
     /// Recordings that it has, those in its inbox included.
     pub load: Arc<AtomicUsize>,
@@ -48,6 +58,8 @@ impl WriterPort {
             is_stopping: is_stopping.clone(),
             desk,
             recordings: Vec::new(),
+            spares: Vec::new(),
+            complete: Vec::new(),
         };
         Ok((Self { inbox: Mutex::new(sender), waker, load, is_stopping }, writer))
     }
@@ -55,7 +67,19 @@ impl WriterPort {
     /// False when the thread is gone; the recording's files are left for repair then.
     pub fn take_on(&self, recording: Recording) -> bool {
         self.load.fetch_add(1, Ordering::Relaxed);
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).send(recording).is_ok()
+        let is_taken = self.send(Arrival::Recording(Box::new(recording)));
+        // Its first samples shall not wait for the visit of the others.
+        self.waker.signal();
+        is_taken
+    }
+
+    /// As [`WriterPort::take_on`]; it counts as load once it has begun.
+    pub fn take_on_spare(&self, spare: SpareTrack) -> bool {
+        self.send(Arrival::Spare(spare))
+    }
+
+    fn send(&self, arrival: Arrival) -> bool {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).send(arrival).is_ok()
     }
 
     pub fn stop(&self) {
@@ -66,12 +90,15 @@ impl WriterPort {
 
 /// What a writer thread owns.
 pub struct Writer {
-    inbox: Receiver<Recording>,
+    inbox: Receiver<Arrival>,
     waker: Arc<EventFd>,
     load: Arc<AtomicUsize>,
     is_stopping: Arc<AtomicBool>,
     desk: Desk,
     recordings: Vec<(Recording, Visit)>,
+    spares: Vec<SpareTrack>,
+    /// They are durable; their last word waits for their tracks.
+    complete: Vec<RecordingFinished>,
 }
 
 impl Writer {
@@ -81,7 +108,8 @@ impl Writer {
             let is_stopping = self.is_stopping.load(Ordering::Acquire);
             let is_cut_off = self.take_inbox();
             self.sweep(is_stopping);
-            if self.recordings.is_empty() && (is_stopping || is_cut_off) {
+            let is_idle = self.recordings.is_empty() && self.complete.is_empty();
+            if is_idle && (is_stopping || is_cut_off) {
                 return;
             }
             if self.recordings.iter().all(|(_, visit)| *visit == Visit::Waiting) {
@@ -96,14 +124,53 @@ impl Writer {
     fn take_inbox(&mut self) -> bool {
         loop {
             match self.inbox.try_recv() {
-                Ok(recording) => self.recordings.push((recording, Visit::Waiting)),
+                Ok(Arrival::Recording(recording)) => {
+                    self.recordings.push((*recording, Visit::Waiting));
+                }
+                Ok(Arrival::Spare(spare)) => self.spares.push(spare),
                 Err(TryRecvError::Empty) => return false,
                 Err(TryRecvError::Disconnected) => return true,
             }
         }
     }
 
+    /// Spare tracks that somebody got become recordings.
+    fn look_at_spares(&mut self) {
+        for spare in std::mem::take(&mut self.spares) {
+            let recorder = spare.recorder();
+            match spare.look(&self.desk) {
+                Look::Waiting(spare) => self.spares.push(spare),
+                Look::Unused => {}
+                Look::Began(track) => {
+                    self.load.fetch_add(1, Ordering::Relaxed);
+                    self.recordings.push((*track, Visit::Waiting));
+                }
+                Look::Failed(track, detail) => {
+                    self.note_track(recorder, track);
+                    self.desk.events.send(Event::RecorderTrouble { recorder, detail });
+                }
+            }
+        }
+    }
+
+    /// A track has become final: its recording will tell it.
+    fn note_track(&mut self, recorder: RecorderHandle, track: TrackFile) {
+        if let Some(main) = self.complete.iter_mut().find(|it| it.recorder == recorder) {
+            main.tracks.push(track);
+            return;
+        }
+        let mut running = self.recordings.iter_mut().map(|(recording, _)| recording);
+        if let Some(main) = running.find(|it| it.recorder() == recorder && !it.is_track()) {
+            main.add_track(track);
+        }
+    }
+
+    fn has_tracks_open(&self, recorder: RecorderHandle) -> bool {
+        self.recordings.iter().any(|(it, _)| it.recorder() == recorder && it.is_track())
+    }
+
     fn sweep(&mut self, is_stopping: bool) {
+        self.look_at_spares();
         self.visit_ending();
         for index in 0..self.recordings.len() {
             // Somebody's end does not wait for everybody's visit.
@@ -130,6 +197,7 @@ impl Writer {
     /// Lets go of the recordings that are done.
     fn dismiss(&mut self) {
         self.announce_sealed();
+        self.announce_complete();
         for (recording, _) in self.recordings.extract_if(.., |(_, it)| *it == Visit::Unwanted) {
             self.load.fetch_sub(1, Ordering::Relaxed);
             recording.discard(&self.desk);
@@ -156,13 +224,36 @@ impl Writer {
         }
     }
 
-    fn announce(&self, recording: Recording, durable: Result<(), String>) {
+    fn announce(&mut self, recording: Recording, durable: Result<(), String>) {
         self.load.fetch_sub(1, Ordering::Relaxed);
         if let Err(detail) = &durable {
             let (recorder, detail) = (recording.recorder(), detail.clone());
             self.desk.events.send(Event::RecorderTrouble { recorder, detail });
         }
-        recording.announce(durable.is_ok(), &self.desk);
+        if let Some(track) = recording.as_track_file(durable.is_ok()) {
+            self.note_track(recording.recorder(), track);
+        } else {
+            self.complete.extend(recording.into_finished(durable.is_ok()));
+        }
+    }
+
+    /// Recordings say that they are done when all their tracks are.
+    fn announce_complete(&mut self) {
+        if self.complete.is_empty() {
+            return;
+        }
+        // A track that began just before the end may still be on its way: it was sent before it began.
+        self.take_inbox();
+        self.look_at_spares();
+        for mut finished in std::mem::take(&mut self.complete) {
+            if self.has_tracks_open(finished.recorder) {
+                self.complete.push(finished);
+                continue;
+            }
+            finished.tracks.sort_by_key(|track| track.number);
+            Counters::add(&self.desk.counters.recordings_finished, 1);
+            self.desk.events.send(Event::RecordingFinished(Box::new(finished)));
+        }
     }
 }
 
@@ -171,15 +262,15 @@ type Way = fn(&mut Recording, &mut Desk) -> Result<Visit, PartFault>;
 /// One recording's turn; neither its fault nor a bug of ours reaches the others.
 fn guarded(recording: &mut Recording, desk: &mut Desk, way: Way) -> Visit {
     let result = catch_unwind(AssertUnwindSafe(|| way(recording, desk)));
-    let detail = match result {
+    let fault = match result {
         Ok(Ok(visit)) => return visit,
-        Ok(Err(fault)) => fault.to_string(),
+        Ok(Err(fault)) => Some(fault),
         Err(_) => {
             Counters::add(&desk.counters.caught_panics, 1);
-            "a fault inside the recorder".to_owned()
+            None
         }
     };
-    let salvage = catch_unwind(AssertUnwindSafe(|| recording.fail(&detail, desk)));
+    let salvage = catch_unwind(AssertUnwindSafe(|| recording.fail(fault.as_ref(), desk)));
     salvage.unwrap_or_else(|_| {
         Counters::add(&desk.counters.caught_panics, 1);
         recording.give_up();

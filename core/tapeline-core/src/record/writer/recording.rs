@@ -1,16 +1,22 @@
 //! One recording on a writer thread: from its ring and its marks to its file, journal and events.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use crate::boundary::counters::Counters;
-use crate::boundary::event::{Event, FinishReason, RecordingFinished};
+use crate::boundary::event::{Event, FinishReason, RecordingFinished, TrackFile};
 use crate::boundary::handle::RecorderHandle;
 use crate::boundary::sink::EventSink;
+use crate::record::booth::Booth;
 use crate::record::disk::Spool;
-use crate::record::format::Shape;
-use crate::record::journal::{Journal, Totals};
-use crate::record::part::{FileHash, Part, PartFault};
+use crate::record::format::{Encoder, EncoderFault, Mp3Maker, Shape};
+use crate::record::journal::{Journal, Totals, TrackSeat};
+use crate::record::part::body::FileHash;
+use crate::record::part::remake::Remake;
+use crate::record::part::{Part, PartFault, Tools};
+use crate::record::spec::Format;
 use crate::record::tap::{Mark, MarkKind, RING_MS, TapReader};
+use crate::record::writer::health::Health;
 use crate::record::writer::sync::{GroupSync, Ticket};
 use crate::record::writer::timeline::{Gap, Step, Timeline};
 
@@ -20,19 +26,36 @@ pub const VISIT_SECONDS: u64 = 10;
 /// Visits in which the first samples of a recording may come: a second of short ones.
 const FRESH_VISITS: u32 = 25;
 
+/// What is noted of a recording whose encoder failed.
+pub const ENCODER_FAULT: &str = "encoder_fault";
+
 /// What all recordings of a writer thread share.
 pub struct Desk {
     pub events: EventSink,
     pub counters: std::sync::Arc<Counters>,
     pub disk: std::sync::Arc<dyn Spool>,
     pub group: std::sync::Arc<GroupSync>,
+    pub mp3: Mp3Maker,
+    pub booth: Booth,
     pub samples: Vec<i16>,
     pub bytes: Vec<u8>,
+}
+
+impl Desk {
+    fn tools(&mut self) -> Tools<'_> {
+        Tools { spool: self.disk.as_ref(), booth: &mut self.booth, scratch: &mut self.bytes }
+    }
 }
 
 /// How far a recording is; it only moves forward.
 enum Phase {
     Running,
+    /// The encoder had failed: all is encoded once more, up to `keep` samples.
+    Remaking {
+        remake: Box<Remake>,
+        reason: FinishReason,
+        keep: u64,
+    },
     /// The file is final; its hash is being made.
     Hashing {
         hash: FileHash,
@@ -73,9 +96,16 @@ pub struct Recording {
     sample_count: u64,
     /// Samples of silence that stand for lost ones, by reason.
     missing: BTreeMap<&'static str, u64>,
+    /// Where the encoder failed.
+    encoder_fault_at: Option<u64>,
     progress: Option<Progress>,
     visits: u32,
     has_failed: bool,
+    health: Health,
+    /// `None`: it is a main recording.
+    seat: Option<TrackSeat>,
+    /// Tracks that are final.
+    tracks: Vec<TrackFile>,
 }
 
 /// What the file held when a sync was asked for.
@@ -104,10 +134,28 @@ impl Recording {
             started_unix_us: None,
             sample_count: 0,
             missing: BTreeMap::new(),
+            encoder_fault_at: None,
             progress: None,
             visits: 0,
             has_failed: false,
+            health: Health::new(shape),
+            seat: None,
+            tracks: Vec::new(),
         }
+    }
+
+    /// It is one stay of a participant beside the main recording of the same recorder.
+    pub fn as_track(mut self, seat: TrackSeat) -> Self {
+        self.seat = Some(seat);
+        self
+    }
+
+    pub fn is_track(&self) -> bool {
+        self.seat.is_some()
+    }
+
+    pub fn add_track(&mut self, track: TrackFile) {
+        self.tracks.push(track);
     }
 
     pub fn recorder(&self) -> RecorderHandle {
@@ -132,12 +180,16 @@ impl Recording {
         self.visits = self.visits.saturating_add(1);
         if matches!(self.phase, Phase::Running) {
             let visit = self.write_waiting(desk)?;
+            if matches!(self.phase, Phase::Running) && desk.group.is_disk_full(desk.disk.as_ref()) {
+                self.end_for_lack_of_room(desk)?;
+                return Ok(Visit::More);
+            }
             if matches!(self.phase, Phase::Running) {
                 self.report_progress(desk)?;
                 return Ok(visit);
             }
         }
-        self.hash_on(desk)
+        self.go_on(desk)
     }
 
     /// The node stops: what runs is finished as if a command had said so.
@@ -146,7 +198,7 @@ impl Recording {
         if matches!(self.phase, Phase::Running) {
             self.end(FinishReason::Command, self.sample_count, desk)?;
         }
-        self.hash_on(desk)
+        self.go_on(desk)
     }
 
     fn write_waiting(&mut self, desk: &mut Desk) -> Result<Visit, PartFault> {
@@ -222,9 +274,14 @@ impl Recording {
 
     fn append(&mut self, samples: u64, desk: &mut Desk) -> Result<(), PartFault> {
         let before = self.part.byte_count();
-        let result = self.part.append(&desk.samples, &mut desk.bytes);
+        let waiting = std::mem::take(&mut desk.samples);
+        let result = self.part.append(&waiting, &mut desk.tools());
+        self.health.listen(&waiting);
+        self.note_oddities();
+        desk.samples = waiting;
         Counters::add(&desk.counters.bytes_written, self.part.byte_count() - before);
         self.sample_count += samples;
+        self.note_encoder_fault(desk);
         result
     }
 
@@ -248,9 +305,9 @@ impl Recording {
             return Ok(());
         };
         if self.part.is_lost() {
-            return Err(self.part.lost());
+            return Err(self.part.fault(io::ErrorKind::NotFound.into()));
         }
-        if self.started_unix_us.is_some() {
+        if self.started_unix_us.is_some() && !self.is_track() {
             desk.events.send(Event::RecordingProgress {
                 recorder: self.recorder,
                 sample_count: progress.sample_count,
@@ -269,16 +326,35 @@ impl Recording {
         }
     }
 
+    fn note_oddities(&mut self) {
+        for oddity in self.health.take_found() {
+            self.journal.oddity(&oddity);
+        }
+    }
+
     fn note_fact(&mut self, mark: Mark, desk: &mut Desk) {
         match mark.kind {
+            MarkKind::Joined { leg, .. } => self.health.joined(leg),
+            MarkKind::Left { leg } => self.health.left(leg),
+            MarkKind::Sound { leg, sound } => self.health.sound(leg, sound),
             MarkKind::Armed { at } => {
                 self.started_unix_us = Some(at.unix_us);
-                Counters::add(&desk.counters.recordings_started, 1);
+                if !self.is_track() {
+                    Counters::add(&desk.counters.recordings_started, 1);
+                }
             }
             MarkKind::AudioBegan { unix_us } => self.started_unix_us = Some(unix_us),
             _ => {}
         }
         self.journal.fact(mark);
+    }
+
+    /// While there is still room for a last frame, for heads, rows and hashes.
+    fn end_for_lack_of_room(&mut self, desk: &mut Desk) -> Result<(), PartFault> {
+        let fault = self.part.fault(io::ErrorKind::StorageFull.into());
+        self.trouble(&fault.to_string(), desk);
+        self.has_failed = true;
+        self.end(FinishReason::WriterFailed, self.sample_count, desk)
     }
 
     /// The audio thread let go without saying the end.
@@ -297,26 +373,80 @@ impl Recording {
             return Ok(());
         }
         let before = self.part.byte_count();
-        self.part.flush(&mut desk.bytes)?;
+        let flushed = self.part.flush(&mut desk.tools());
+        self.note_encoder_fault(desk);
+        flushed?;
         Counters::add(&desk.counters.bytes_written, self.part.byte_count() - before);
-        if keep < self.sample_count {
-            self.part.cut(keep, &mut desk.bytes)?;
-            self.journal.trimmed(keep, self.sample_count - keep);
-            self.sample_count = keep;
+        if self.part.has_rest() {
+            return self.begin_remake(reason, keep, desk);
         }
-        self.part.finish(self.sample_count)?;
-        self.phase = Phase::Hashing { hash: self.part.hash(), reason };
+        self.close(reason, keep, desk)
+    }
+
+    fn note_encoder_fault(&mut self, desk: &mut Desk) {
+        let Some(EncoderFault(detail)) = self.part.take_encoder_fault() else { return };
+        self.encoder_fault_at = Some(self.sample_count);
+        self.journal.encoder_fault(self.sample_count, &detail);
+        let (recorder, detail) = (self.recorder, format!("recorded as raw samples: {detail}"));
+        desk.events.send(Event::RecorderTrouble { recorder, detail });
+    }
+
+    fn begin_remake(
+        &mut self,
+        reason: FinishReason,
+        keep: u64,
+        desk: &mut Desk,
+    ) -> Result<(), PartFault> {
+        let encoder =
+            Encoder::new(Format::Mp3, self.shape, &desk.mp3).map_err(PartFault::Encoder)?;
+        let remake = Box::new(self.part.remake(encoder, desk.disk.as_ref())?);
+        self.phase = Phase::Remaking { remake, reason, keep };
         Ok(())
     }
 
-    fn hash_on(&mut self, desk: &mut Desk) -> Result<Visit, PartFault> {
+    /// A slice of the second encoding.
+    fn remake_on(&mut self, desk: &mut Desk) -> Result<(), PartFault> {
+        let Phase::Remaking { remake, .. } = &mut self.phase else { return Ok(()) };
+        if !self.part.remake_on(remake, &mut desk.tools())? {
+            return Ok(());
+        }
+        let done = std::mem::replace(&mut self.phase, Phase::Running);
+        let Phase::Remaking { mut remake, reason, keep } = done else { return Ok(()) };
+        if keep < self.sample_count {
+            remake.cut(keep, &mut desk.bytes)?;
+            self.note_cut(keep);
+        }
+        remake.finish(self.sample_count)?;
+        self.part.adopt(*remake, desk.disk.as_ref())?;
+        self.phase = Phase::Hashing { hash: FileHash::default(), reason };
+        Ok(())
+    }
+
+    fn note_cut(&mut self, keep: u64) {
+        self.journal.trimmed(keep, self.sample_count - keep);
+        self.sample_count = keep;
+    }
+
+    /// All samples are in the file.
+    fn close(&mut self, reason: FinishReason, keep: u64, desk: &mut Desk) -> Result<(), PartFault> {
+        if keep < self.sample_count {
+            self.part.cut(keep, &mut desk.bytes)?;
+            self.note_cut(keep);
+        }
+        self.part.finish(self.sample_count)?;
+        self.phase = Phase::Hashing { hash: FileHash::default(), reason };
+        Ok(())
+    }
+
+    fn go_on(&mut self, desk: &mut Desk) -> Result<Visit, PartFault> {
         match &mut self.phase {
             Phase::Running => Ok(Visit::Waiting),
+            Phase::Remaking { .. } => self.remake_on(desk).map(|()| Visit::More),
             Phase::Unwanted { .. } => Ok(Visit::Unwanted),
             Phase::Sealed { .. } => Ok(Visit::Sealed),
             Phase::Hashing { hash, reason } => {
                 let reason = *reason;
-                let Some(sha256) = hash.step(&mut self.part, &mut desk.bytes)? else {
+                let Some(sha256) = self.part.hash_on(hash, &mut desk.bytes)? else {
                     return Ok(Visit::More);
                 };
                 self.seal(reason, sha256)?;
@@ -326,6 +456,8 @@ impl Recording {
     }
 
     fn seal(&mut self, reason: FinishReason, sha256: String) -> Result<(), PartFault> {
+        self.health.finish();
+        self.note_oddities();
         let totals = Totals {
             sample_count: self.sample_count,
             byte_count: self.part.byte_count(),
@@ -344,25 +476,40 @@ impl Recording {
 
     /// Something is wrong with the disk, the encoder or us: what is in the file stays, with the right
     /// head, and the recording is over.
-    pub fn fail(&mut self, detail: &str, desk: &mut Desk) -> Visit {
-        self.trouble(detail, desk);
+    pub fn fail(&mut self, fault: Option<&PartFault>, desk: &mut Desk) -> Visit {
+        let detail =
+            fault.map_or_else(|| "a fault inside the recorder".into(), ToString::to_string);
+        self.trouble(&detail, desk);
         let reason = FinishReason::WriterFailed;
-        if std::mem::replace(&mut self.has_failed, true) {
+        if std::mem::replace(&mut self.has_failed, true) || self.part.is_lost() {
             self.give_up();
             return Visit::Sealed;
         }
-        if self.part.is_lost() {
-            self.give_up();
-            return Visit::Sealed;
+        if let Some(raw_end) = self.part.raw_end() {
+            return self.fail_raw(raw_end, desk);
         }
         match self.part.salvage(&mut desk.bytes) {
             Ok(sample_count) => {
                 self.sample_count = sample_count;
-                self.phase = Phase::Hashing { hash: self.part.hash(), reason };
+                self.phase = Phase::Hashing { hash: FileHash::default(), reason };
                 Visit::More
             }
-            Err(fault) => self.fail(&fault.to_string(), desk),
+            Err(fault) => self.fail(Some(&fault), desk),
         }
+    }
+
+    /// As [`Recording::fail`], of raw samples: what there is of them is encoded once more. When that
+    /// fails, by the encoder or for lack of room, `repair` tries it again.
+    fn fail_raw(&mut self, raw_end: u64, desk: &mut Desk) -> Visit {
+        if matches!(self.phase, Phase::Running) {
+            self.sample_count = raw_end;
+            match self.begin_remake(FinishReason::WriterFailed, raw_end, desk) {
+                Ok(()) => return Visit::More,
+                Err(fault) => self.trouble(&fault.to_string(), desk),
+            }
+        }
+        self.give_up();
+        Visit::Sealed
     }
 
     /// Even the salvage failed, or the file is gone: what there is stays as it is, without a hash, for
@@ -383,21 +530,41 @@ impl Recording {
         self.part.sync()
     }
 
-    /// The last word on a sealed recording.
-    pub fn announce(self, is_durable: bool, desk: &Desk) {
-        let Phase::Sealed { reason, sha256 } = &self.phase else { return };
-        Counters::add(&desk.counters.recordings_finished, 1);
-        desk.events.send(Event::RecordingFinished(Box::new(RecordingFinished {
+    /// What its main recording will tell of it; `None`: it is one itself.
+    pub fn as_track_file(&self, is_durable: bool) -> Option<TrackFile> {
+        let file = self.seat?.file(self.shape.rate_hz);
+        let missing_ms = self.missing_ms().into_iter().collect();
+        match &self.phase {
+            Phase::Sealed { sha256, .. } if is_durable && !sha256.is_empty() => Some(TrackFile {
+                sample_count: self.sample_count,
+                byte_count: self.part.byte_count(),
+                sha256: sha256.clone(),
+                missing_ms,
+                ..file
+            }),
+            _ => Some(TrackFile { missing_ms, ..file }),
+        }
+    }
+
+    /// The last word on a sealed recording. Its tap sees that nobody writes any more.
+    pub fn into_finished(self, is_durable: bool) -> Option<RecordingFinished> {
+        let missing_ms = self.missing_ms().into_iter().collect();
+        let notes = self.notes();
+        let Phase::Sealed { reason, sha256 } = self.phase else { return None };
+        let is_closed = !sha256.is_empty();
+        Some(RecordingFinished {
             recorder: self.recorder,
-            reason: if is_durable { *reason } else { FinishReason::WriterFailed },
-            sample_count: if sha256.is_empty() { 0 } else { self.sample_count },
+            reason: if is_durable { reason } else { FinishReason::WriterFailed },
+            sample_count: if is_closed { self.sample_count } else { 0 },
             rate_hz: self.shape.rate_hz,
             channels: self.shape.channels,
-            byte_count: if sha256.is_empty() { 0 } else { self.part.byte_count() },
-            sha256: sha256.clone(),
+            byte_count: if is_closed { self.part.byte_count() } else { 0 },
+            sha256,
             started_unix_us: self.started_unix_us.unwrap_or_default(),
-            missing_ms: self.missing_ms().into_iter().collect(),
-        })));
+            missing_ms,
+            notes,
+            tracks: self.tracks,
+        })
     }
 
     /// Removes every trace and says that nothing was recorded.
@@ -414,12 +581,24 @@ impl Recording {
             sha256: String::new(),
             started_unix_us: 0,
             missing_ms: Vec::new(),
+            notes: Vec::new(),
+            tracks: Vec::new(),
         })));
     }
 
+    fn notes(&self) -> Vec<(String, u64)> {
+        let raw = self.encoder_fault_at.map(|at| self.sample_count.saturating_sub(at));
+        let raw = raw.map(|samples| (ENCODER_FAULT, samples)).into_iter();
+        let notes = raw.chain(self.health.totals());
+        notes.map(|(reason, samples)| (reason.to_owned(), self.in_ms(samples))).collect()
+    }
+
     fn missing_ms(&self) -> BTreeMap<String, u64> {
-        let rate_hz = u64::from(self.shape.rate_hz.max(1));
-        let in_ms = |samples: u64| (samples * 1000).div_ceil(rate_hz);
-        self.missing.iter().map(|(why, samples)| ((*why).to_owned(), in_ms(*samples))).collect()
+        let in_ms = |(why, samples): (&&str, &u64)| ((*why).to_owned(), self.in_ms(*samples));
+        self.missing.iter().map(in_ms).collect()
+    }
+
+    fn in_ms(&self, samples: u64) -> u64 {
+        (samples * 1000).div_ceil(u64::from(self.shape.rate_hz.max(1)))
     }
 }

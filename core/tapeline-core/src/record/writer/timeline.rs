@@ -95,6 +95,10 @@ impl Timeline {
         let next = self.marks.front().copied();
         if let Some(mark) = next.filter(|mark| mark.position <= self.position) {
             self.marks.pop_front();
+            if let MarkKind::PausedTicks { samples } = mark.kind {
+                self.silence = samples;
+                return self.next(available, most);
+            }
             return Some(self.apply(mark));
         }
         let until_mark = next.map_or(u64::MAX, |mark| mark.position - self.position);
@@ -130,6 +134,7 @@ fn is_droppable(kind: MarkKind) -> bool {
             | MarkKind::Left { .. }
             | MarkKind::BufferDelay { .. }
             | MarkKind::Concealed { .. }
+            | MarkKind::Sound { .. }
     )
 }
 

@@ -11,7 +11,7 @@ use rsipstack::transaction::transaction::Transaction;
 use crate::boundary::counters::Counters;
 use crate::boundary::event::{CallArrived, Event};
 use crate::boundary::handle::LegHandle;
-use crate::sdp::{self, Agreed, RemoteDescription, SdpError};
+use crate::sdp::{self, Agreed, Preference, RemoteDescription, SdpError, Terms};
 use crate::sip::dialog::inbox::Inbox;
 use crate::sip::dialog::leg::{Leg, run};
 use crate::sip::dialog::peer::{Peer, sequence};
@@ -38,7 +38,9 @@ pub(crate) async fn arrive(
     source: SocketAddr,
     mut invite: Transaction,
 ) {
-    let offered = match offered(&invite.original.body, listener.is_ipv6()) {
+    let codecs = &stack.config.codecs;
+    let terms = stack.config.srtp.terms(listener.is_secret());
+    let offered = match offered(&invite.original.body, codecs, terms, listener.is_ipv6()) {
         Ok(offered) => offered,
         Err((status, extra)) => return refuse(invite, status, extra).await,
     };
@@ -79,15 +81,21 @@ pub(crate) async fn arrive(
 }
 
 /// Reads the offer; an INVITE without one gets ours in the 200.
-fn offered(body: &[u8], is_ipv6: bool) -> Result<Option<Offered>, (StatusCode, Vec<Header>)> {
+fn offered(
+    body: &[u8],
+    codecs: &Preference,
+    terms: Terms,
+    is_ipv6: bool,
+) -> Result<Option<Offered>, (StatusCode, Vec<Header>)> {
     if body.is_empty() {
         return Ok(None);
     }
-    let remote = sdp::parse(body).map_err(|error| match error {
+    let mut remote = sdp::parse(body).map_err(|error| match error {
         SdpError::TooLarge => (StatusCode::RequestEntityTooLarge, vec![]),
         SdpError::Malformed(_) => (StatusCode::BadRequest, vec![]),
     })?;
-    match sdp::agree(&remote, is_ipv6, None) {
+    sdp::settle_offer(&mut remote, terms, None);
+    match sdp::agree(&remote, codecs, is_ipv6, None) {
         Some(agreed) => Ok(Some(Offered { remote, agreed })),
         None => Err((StatusCode::NotAcceptableHere, vec![incompatible_media()])),
     }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crate::boundary::counters::LegStats;
 use crate::media::command::{Agreement, LegSetup, MediaCommand};
+use crate::media::leg::LegCodec;
 use crate::media::ports::PortPair;
-use crate::sdp::{self, LocalDescription};
+use crate::media::srtp::Srtp;
+use crate::sdp::{self, LocalDescription, Terms};
 use crate::sip::dialog::leg::Leg;
 
 impl Leg {
@@ -20,6 +22,7 @@ impl Leg {
             peer.listener.address_for(peer.source).ip()
         };
         self.local = Some(LocalDescription::new(address, pair.port, self.stack.random()));
+        self.protect_offer();
         match &self.offered {
             None => self.sockets = Some(pair),
             Some(offered) => {
@@ -30,15 +33,34 @@ impl Leg {
         Ok(())
     }
 
+    pub(super) fn srtp_terms(&self) -> Terms {
+        let is_secret = self.record.peer.borrow().listener.is_secret();
+        self.stack.config.srtp.terms(is_secret)
+    }
+
+    /// Our next offer is SRTP when it is now, or must be.
+    pub(super) fn protect_offer(&mut self) {
+        let current = self.agreement.as_ref().and_then(|agreement| agreement.srtp.as_ref());
+        let is_plain = self.agreement.is_some() && current.is_none();
+        let is_protected = current.is_some() || self.srtp_terms() == Terms::Protected;
+        if let Some(local) = &mut self.local {
+            let is_wanted = is_protected && !is_plain;
+            local.protect(if is_wanted { sdp::offered_keys(current) } else { Vec::new() });
+        }
+    }
+
     fn add_media(&mut self, pair: PortPair, agreement: Agreement) -> Result<(), String> {
         let leg = self.record.leg;
         pair.discard_early();
         let stats = Arc::new(LegStats::default());
+        let codec = LegCodec::new(agreement.codec).map_err(|fault| fault.0.to_owned())?;
         let setup = LegSetup {
             leg,
             rtp: pair.rtp,
             rtcp: pair.rtcp,
             agreement: agreement.clone(),
+            codec: Some(codec),
+            srtp: srtp_of(&agreement),
             stats: stats.clone(),
         };
         let sent = self.stack.media.send(MediaCommand::AddLeg(Box::new(setup)));
@@ -52,11 +74,18 @@ impl Leg {
     /// The answer to an offer of ours, in an ACK.
     pub(super) fn take_answer(&mut self, body: &[u8]) -> Result<(), String> {
         let is_ipv6 = self.record.peer.borrow().listener.is_ipv6();
-        let remote = sdp::parse(body).map_err(|error| error.to_string())?;
+        let mut remote = sdp::parse(body).map_err(|error| error.to_string())?;
+        let keys = self.local.as_ref().map_or(&[][..], LocalDescription::keys);
+        sdp::settle_answer(&mut remote, keys);
         let keep = self.agreement.as_ref().map(|a| a.codec);
-        let agreed = sdp::agree(&remote, is_ipv6, keep).ok_or("no common codec in the answer")?;
+        let agreed = sdp::agree(&remote, &self.stack.config.codecs, is_ipv6, keep)
+            .ok_or("no common codec in the answer")?;
         match self.sockets.take() {
-            Some(pair) => self.add_media(pair, agreed.agreement),
+            Some(pair) => {
+                self.add_media(pair, agreed.agreement)?;
+                self.inbox.hand_to_media();
+                Ok(())
+            }
             None => self.change_media(agreed.agreement),
         }
     }
@@ -72,13 +101,25 @@ impl Leg {
                 return Ok(());
             }
         }
+        let is_same = |current: &Agreement| current.codec == agreement.codec;
+        let codec = match self.agreement.as_ref().is_some_and(is_same) {
+            true => None,
+            false => Some(LegCodec::new(agreement.codec).map_err(|fault| fault.0.to_owned())?),
+        };
         let command = MediaCommand::ChangeLeg {
             leg: self.record.leg,
             agreement: Box::new(agreement.clone()),
+            codec,
+            srtp: srtp_of(&agreement),
         };
         let sent = self.stack.media.send(command);
         sent.map_err(|_| "the media thread takes no commands".to_owned())?;
         self.agreement = Some(agreement);
         Ok(())
     }
+}
+
+/// Derives session keys: not on the tick.
+fn srtp_of(agreement: &Agreement) -> Option<Box<Srtp>> {
+    agreement.srtp.clone().map(|keys| Box::new(Srtp::new(keys)))
 }

@@ -125,15 +125,17 @@ impl Leg {
             return false;
         };
         let here = listener.address_for(destination).ip();
-        let mut local = LocalDescription::new(here, sockets.port, self.stack.random());
+        self.local = Some(LocalDescription::new(here, sockets.port, self.stack.random()));
+        self.protect_offer();
+        let Some(local) = &mut self.local else { return false };
         let request = {
             let key = self.record.key.borrow();
             let agent = &self.stack.config.user_agent;
             let (call_id, local_tag) = (&key.call_id, &key.local_tag);
             let caller = Caller { call_id, local_tag, agent };
-            invite(call, &caller, &listener, destination, local.offer(None))
+            let offer = local.offer(&self.stack.config.codecs, None);
+            invite(call, &caller, &listener, destination, offer)
         };
-        self.local = Some(local);
         invitation::send(&self.stack, &self.record, request, listener, destination)
     }
 

@@ -4,8 +4,8 @@ use rsipstack::sip::{Header, Method, Request, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::time::Instant;
 
-use crate::boundary::event::{EndedBy, Event};
-use crate::media::command::{Agreement, Direction};
+use crate::boundary::event::EndedBy;
+use crate::media::command::{Agreement, Direction, MediaCommand};
 use crate::sdp::{self, RemoteDescription, SdpError};
 use crate::sip::dialog::leg::{Incoming, Leg, Next};
 use crate::sip::dialog::peer::sequence;
@@ -56,7 +56,10 @@ impl Leg {
         let heard = content_type.and_then(|content_type| digit(content_type, &request.body));
         let Some((digit, duration_ms)) = heard.filter(|_| self.agreement.is_some()) else { return };
         let leg = self.record.leg;
-        self.stack.events.send(Event::Digit { leg, digit, duration_ms });
+        let key = MediaCommand::Key { leg, digit, duration_ms };
+        if self.stack.media.send(key).is_err() {
+            log::warn!("a key told by INFO was lost: the media thread takes no commands");
+        }
     }
 
     async fn on_bye(&mut self, transaction: Transaction) -> Next {
@@ -130,17 +133,20 @@ impl Leg {
     /// The body of our 200 to a new offer, or our offer when there is none.
     fn renegotiate(&mut self, offer: &[u8]) -> Result<String, Refused> {
         if offer.is_empty() {
+            self.protect_offer();
             let current = self.agreement.clone();
             let local = self.local.as_mut().ok_or((StatusCode::ServerInternalError, vec![]))?;
-            return Ok(local.offer(current.as_ref()));
+            return Ok(local.offer(&self.stack.config.codecs, current.as_ref()));
         }
-        let remote = sdp::parse(offer).map_err(|error| match error {
+        let mut remote = sdp::parse(offer).map_err(|error| match error {
             SdpError::TooLarge => (StatusCode::RequestEntityTooLarge, vec![]),
             SdpError::Malformed(_) => (StatusCode::BadRequest, vec![]),
         })?;
         let is_ipv6 = self.record.peer.borrow().listener.is_ipv6();
         let keep = self.agreement.as_ref().map(|a| a.codec);
-        let agreed = sdp::agree(&remote, is_ipv6, keep);
+        let current = self.agreement.as_ref().and_then(|a| a.srtp.as_ref());
+        sdp::settle_offer(&mut remote, self.srtp_terms(), current);
+        let agreed = sdp::agree(&remote, &self.stack.config.codecs, is_ipv6, keep);
         let agreement = match &agreed {
             Some(agreed) => agreed.agreement.clone(),
             None => self.silenced(&remote)?,

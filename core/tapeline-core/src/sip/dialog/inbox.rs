@@ -5,7 +5,8 @@ use std::rc::Rc;
 use rsipstack::sip::StatusCode;
 use tokio::sync::mpsc;
 
-use crate::boundary::command::CommandId;
+use crate::boundary::command::{CommandId, RoomCommand};
+use crate::media::command::MediaCommand;
 use crate::sip::dialog::leg::Input;
 use crate::sip::dialog::response::refuse;
 use crate::sip::stack::{Stack, spawn};
@@ -18,12 +19,14 @@ pub(super) struct Inbox {
     inputs: mpsc::Receiver<Input>,
     /// Taken out, not answered yet.
     open: Option<CommandId>,
+    /// For the media thread, as soon as it has the leg.
+    kept: Option<(CommandId, RoomCommand)>,
 }
 
 impl Inbox {
     pub fn new(stack: Rc<Stack>) -> (mpsc::Sender<Input>, Self) {
         let (mailbox, inputs) = mpsc::channel(LIMIT);
-        (mailbox, Self { stack, inputs, open: None })
+        (mailbox, Self { stack, inputs, open: None, kept: None })
     }
 
     /// The command that made the leg. Should it be open when the next input is taken, it is done: its
@@ -49,6 +52,20 @@ impl Inbox {
         }
     }
 
+    /// The open command stays so until the media thread has done `action`.
+    pub fn keep_for_media(&mut self, action: RoomCommand) {
+        self.kept = self.open.take().map(|command| (command, action));
+    }
+
+    /// The media thread has the leg: it does, and answers, what was kept for it.
+    pub fn hand_to_media(&mut self) {
+        if let Some((command, action)) = self.kept.take()
+            && self.stack.media.send(MediaCommand::Room { command, action }).is_err()
+        {
+            self.stack.failed(command, "the media thread takes no commands".into());
+        }
+    }
+
     /// Answers the open command.
     pub fn failed(&mut self, reason: impl Into<String>) {
         if let Some(command) = self.open.take() {
@@ -68,6 +85,9 @@ impl Inbox {
 
     fn close_to_commands(&mut self) -> Vec<Input> {
         self.inputs.close();
+        if let Some((command, _)) = self.kept.take() {
+            self.stack.failed(command, "the leg has ended".into());
+        }
         let mut others = Vec::new();
         while let Ok(input) = self.inputs.try_recv() {
             match input {

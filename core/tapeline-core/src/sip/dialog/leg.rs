@@ -20,7 +20,7 @@ use rsipstack::sip::{Method, Request, SipMessage, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::time::{Instant, sleep_until};
 
-use crate::boundary::command::{CommandId, SipCommand};
+use crate::boundary::command::{CommandId, RoomCommand, SipCommand};
 use crate::boundary::counters::Counters;
 use crate::boundary::event::{EndedBy, Event};
 use crate::media::command::Agreement;
@@ -183,7 +183,10 @@ impl Leg {
                 self.inbox.done();
                 Next::Stay
             }
-            (Phase::Ringing, SipCommand::Answer { .. }) => self.answer().await,
+            (Phase::Ringing, SipCommand::Answer { .. }) => self.answer(None).await,
+            (Phase::Ringing, SipCommand::AnswerInto { leg, room, settings }) => {
+                self.answer(Some(RoomCommand::Join { leg, room, settings })).await
+            }
             (Phase::Ringing, SipCommand::Reject { status, reason, .. }) => {
                 if !(300..700).contains(&status) {
                     self.inbox.failed(format!("{status} is no status to reject a call with"));
@@ -230,7 +233,7 @@ impl Leg {
 
     /// Binds sockets, gives them to the media thread, sends the 200: in that order, so that no
     /// packet comes before its leg.
-    async fn answer(&mut self) -> Next {
+    async fn answer(&mut self, then: Option<RoomCommand>) -> Next {
         let stack = self.stack.clone();
         if let Err((status, reason)) = self.prepare_audio() {
             self.inbox.failed(reason);
@@ -239,7 +242,7 @@ impl Leg {
         let Some(local) = &mut self.local else { return Next::Stay };
         let body = match &self.offered {
             Some(offered) => local.answer(&offered.remote, Some(&offered.agreed)),
-            None => local.offer(None),
+            None => local.offer(&stack.config.codecs, None),
         };
         self.answer_is_due = self.offered.is_none();
         self.offered = None;
@@ -250,7 +253,13 @@ impl Leg {
         stack.gate.borrow_mut().answered();
         Counters::add(&stack.counters.calls_answered, 1);
         stack.events.send(Event::CallAnswered { leg: self.record.leg });
-        self.inbox.done();
+        match then {
+            None => self.inbox.done(),
+            Some(action) => self.inbox.keep_for_media(action),
+        }
+        if !self.answer_is_due {
+            self.inbox.hand_to_media();
+        }
         Next::Stay
     }
 

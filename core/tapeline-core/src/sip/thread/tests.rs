@@ -9,6 +9,7 @@ use crate::boundary::handle::LegHandle;
 use crate::boundary::sink::{EventQueue, event_path};
 use crate::media::command::MediaCommand;
 use crate::media::ports::PortPool;
+use crate::sdp::Preference;
 use crate::sip::config::Limits;
 use crate::sip::dialog::Input;
 use crate::sip::transport::bind_udp;
@@ -21,6 +22,7 @@ fn stack() -> (Rc<Stack>, EventQueue, rtrb::Consumer<MediaCommand>) {
         udp: vec![],
         advertised: None,
         ports: PortPool::new([127, 0, 0, 1].into(), 41_600..=41_699).unwrap(),
+        codecs: Preference::default(),
         user_agent: "tapeline/test".into(),
         limits: Limits::default(),
         access: Access {
@@ -29,6 +31,7 @@ fn stack() -> (Rc<Stack>, EventQueue, rtrb::Consumer<MediaCommand>) {
             rate_exempt: loopback,
             max_unacknowledged: 10,
         },
+        srtp: Default::default(),
     };
     let counters = Arc::new(Counters::default());
     let (events, _, queue) = event_path(counters.clone()).unwrap();

@@ -96,6 +96,11 @@ impl Listener {
         self.local.is_ipv6()
     }
 
+    /// Whether nobody but the peer reads what is sent and received here.
+    pub fn is_secret(&self) -> bool {
+        false
+    }
+
     /// Whether a datagram to it can leave here: the same family, and not from this machine's own
     /// address to another's.
     pub fn reaches(&self, destination: SocketAddr) -> bool {

@@ -69,4 +69,30 @@ mod tests {
         }
         assert_eq!(digit(plain, b"\xff"), None);
     }
+
+    #[test]
+    fn mutated_bodies_are_read_within_bounds() {
+        let seeds =
+            [&b"Signal=5\r\nDuration=160\r\n"[..], b"#", b"Signal= 11\nDuration=99999999999"];
+        let mut dice = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut heard = 0;
+        for round in 0..100_000_usize {
+            let mut body = seeds[round % seeds.len()].to_vec();
+            for _ in 0..1 + round % 4 {
+                dice ^= dice << 13;
+                dice ^= dice >> 7;
+                dice ^= dice << 17;
+                let place = (dice >> 8) as usize % body.len();
+                body[place] = dice as u8;
+            }
+            body.truncate((dice >> 40) as usize % (body.len() + 1));
+            for kind in ["application/dtmf-relay", "application/dtmf"] {
+                if let Some((key, duration_ms)) = digit(kind, &body) {
+                    assert!(b"0123456789*#ABCD".contains(&key) && duration_ms <= MAX_DURATION_MS);
+                    heard += 1;
+                }
+            }
+        }
+        assert!(heard > 1_000, "{heard}");
+    }
 }

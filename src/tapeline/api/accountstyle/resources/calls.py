@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tapeline.api.accountstyle.body import read_fields
 from tapeline.api.accountstyle.callfields import call_status, utc_micros
+from tapeline.api.accountstyle.keys import KEYS_EXPECTED, read_keys
 from tapeline.api.accountstyle.profile import Profile
 from tapeline.api.accountstyle.resources.answers import answer
 from tapeline.api.accountstyle.resources.starts import Method
@@ -19,6 +20,7 @@ from tapeline.domain.call import Call, CallState
 from tapeline.domain.command import CreateCall, GetCall, HangUpCall, TransferCall
 from tapeline.domain.error import CallNotFound, Invalid, MissingValue
 from tapeline.domain.id import ApplicationId, CallId
+from tapeline.domain.sound import Keys
 
 DAY_S = 86_400
 MAX_RING_S = 3_600
@@ -47,6 +49,8 @@ class CreateCallBody(RequestBody):
     """Seconds after which a call that rings is given up."""
     sip_headers: str | dict[str, str] = ""
     """`key=value,key2=value2`."""
+    send_digits: Annotated[str, Field(max_length=80)] = ""
+    """Pressed when it is answered; `w` waits half a second, `@ms` says how long each lasts."""
 
 
 class TransferBody(RequestBody):
@@ -106,7 +110,16 @@ def read_create(profile: Profile, request: WireRequest, account: Account) -> Cre
         ring_limit_ms=ring_s * 1_000,
         time_limit_ms=min(body.time_limit, DAY_S) * 1_000,
         dialect=profile.name,
+        keys=_keys(body.send_digits),
     )
+
+
+def _keys(given: str) -> Keys | None:
+    if not given:
+        return None
+    if (keys := read_keys(given)) is None:
+        raise Invalid(field="send_digits", value=given, expected=KEYS_EXPECTED)
+    return keys
 
 
 def _target(to: str) -> str:

@@ -74,15 +74,15 @@ def read_conference(request: WireRequest, account: Account) -> GetConference:
 
 
 def write_conference(view: ConferenceView, request: WireRequest, _account: Account) -> WireResponse:
-    members = [_member(each, view.now_ms) for each in view.participants]
+    there = [_member(each, view.now_ms) for each in view.participants]
     return answer(
         200,
         ConferenceBody(
             api_id=request.request_id,
             conference_name=view.conference.name,
             conference_run_time=_seconds(view.now_ms - view.conference.created_at_ms),
-            conference_member_count=str(len(members)),
-            members=members,
+            conference_member_count=str(len(there)),
+            members=there,
         ),
     )
 
@@ -123,8 +123,10 @@ def member_words(request: WireRequest) -> list[str]:
     return [word.strip() for word in request.params["member_id"].split(",") if word.strip()]
 
 
-def _members(request: WireRequest) -> Members:
-    """Raises ParticipantNotFound when nobody is named: no name at all would mean everybody."""
+def members(request: WireRequest) -> Members:
+    """Those of the path. Raises ParticipantNotFound when nobody is named: no name at all would
+    mean everybody.
+    """
     words = member_words(request)
     if not words:
         raise ParticipantNotFound(request.params["member_id"])
@@ -138,7 +140,7 @@ def read_set(
 ) -> SetParticipants:
     return SetParticipants(
         conference=conference_ref(request, account),
-        members=_members(request),
+        members=members(request),
         muted=muted,
         deaf=deaf,
     )
@@ -146,5 +148,5 @@ def read_set(
 
 def read_remove(request: WireRequest, account: Account, *, hang_up: bool) -> RemoveParticipants:
     return RemoveParticipants(
-        conference=conference_ref(request, account), members=_members(request), hang_up=hang_up
+        conference=conference_ref(request, account), members=members(request), hang_up=hang_up
     )

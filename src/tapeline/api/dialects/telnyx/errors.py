@@ -180,11 +180,18 @@ TABLE: dict[type[fault.TapelineError], Row] = {
         _said("Participant must not join the same conference twice."),
     ),
     fault.TooLarge: Row(400, "10015", _BAD),
-    fault.DestinationFault: Row(422, "10015", _BAD),
+    # Only what is to be played is fetched for a request.
+    fault.DestinationFault: Row(
+        404,
+        "10005",
+        "Audio file not found",
+        lambda error: f"The audio file could not be had: {error.reason}.",
+    ),
     fault.Unavailable: _BUSY,
     # It may have begun to happen, and a 5xx would make the SDK do it again.
     fault.EngineFailed: _unable(),
     fault.DiskFull: _unable(),
+    fault.SynthesiserFailed: _unable(),
 }
 
 
@@ -220,6 +227,8 @@ _NAMES = {
     "headers": "custom_headers",
     "answer_url": "webhook_event_url",
     "fallback_url": "webhook_event_failover_url",
+    "text": "payload",
+    "whispers_to": "whisper_call_control_ids",
 }
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from tapeline.domain.call import Call, EndCause, EndSource
 from tapeline.domain.conference import ConferenceEnd
 from tapeline.domain.error import CallNotFound
+from tapeline.domain.gather import GatherOutcome
 from tapeline.domain.id import CallId
 from tapeline.domain.recording import Layout, Recording
 
@@ -56,6 +57,13 @@ _SIP_CAUSES: dict[EndCause, str] = {
     EndCause.UNKNOWN_NUMBER: "404",
 }
 UNSPECIFIED = "unspecified"
+GATHERED: dict[GatherOutcome, str] = {
+    GatherOutcome.VALID: "valid",
+    GatherOutcome.INVALID: "invalid",
+    GatherOutcome.TIMEOUT: "timeout",
+    GatherOutcome.CANCELLED: "cancelled",
+    GatherOutcome.CALL_ENDED: "call_hangup",
+}
 
 
 def call_control_id(call_id: str) -> str:

@@ -22,6 +22,7 @@ def upgrade() -> None:
     _conferences()
     _events()
     _recordings()
+    _tracks()
     _transcripts()
     _deliveries()
     _numbers()
@@ -237,6 +238,23 @@ def _recordings() -> None:
     )
 
 
+def _tracks() -> None:
+    op.create_table(
+        "tracks",
+        sa.Column("recording_id", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("call_id", sa.String(), nullable=True),
+        sa.Column("member_id", sa.String(), nullable=True),
+        sa.Column("offset_ms", sa.BigInteger(), nullable=False),
+        sa.Column("sample_count", sa.BigInteger(), nullable=False),
+        sa.Column("byte_count", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("storage_key", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["recording_id"], ["recordings.id"], name="fk_tracks_recording_id"),
+        sa.PrimaryKeyConstraint("recording_id", "number", name="pk_tracks"),
+    )
+
+
 def _transcripts() -> None:
     op.create_table(
         "transcripts",
@@ -358,8 +376,12 @@ def _participants() -> None:
         sa.Column("muted", sa.Boolean(), nullable=False),
         sa.Column("deaf", sa.Boolean(), nullable=False),
         sa.Column("on_hold", sa.Boolean(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("whispers_to", sa.JSON(), nullable=False),
         sa.Column("end_conference_on_exit", sa.Boolean(), nullable=False),
+        sa.Column("hangs_up_on_exit", sa.Boolean(), nullable=False),
         sa.Column("label", sa.String(), nullable=False),
+        sa.Column("leg", sa.BigInteger(), nullable=False),
         sa.Column("joined_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("left_at_ms", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["call_id"], ["calls.id"], name="fk_participants_call_id"),

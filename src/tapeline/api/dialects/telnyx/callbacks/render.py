@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from tapeline.api.dialects.telnyx import words
+from tapeline.api.dialects.telnyx.callbacks import sounds
 from tapeline.api.dialects.telnyx.callbacks.where import where
 from tapeline.domain import event as events
 from tapeline.domain.account import LinkPolicy
@@ -20,12 +21,10 @@ _URLS = "recording_urls"
 
 def render_event(event: Event) -> CallbackMessage | None:
     match event:
-        case events.TranscriptFinished():
-            return _transcript_finished(event)
-        case events.RecordingFinished():
-            return _recording_finished(event)
         case RecordingEvent():
-            return None
+            return _recording_event(event)
+        case events.SoundEvent():
+            return _sound_event(event)
         case CallEvent():
             return _call_event(event)
         case ConferenceEvent():
@@ -113,6 +112,14 @@ def _describe_call(event: CallEvent) -> tuple[str, dict[str, object]] | None:
             return "call.hangup", _ended(event.call)
         case events.CallsBridged():
             return "call.bridged", {}
+        case _:
+            return _describe_digits(event)
+
+
+def _describe_digits(event: CallEvent) -> tuple[str, dict[str, object]] | None:
+    match event:
+        case events.DigitsGathered(digits=digits, outcome=outcome):
+            return "call.gather.ended", {"digits": digits, "status": words.GATHERED[outcome]}
         case events.DigitReceived(digit=digit):
             return "call.dtmf.received", {"digit": digit}
         case _:
@@ -151,6 +158,26 @@ def _ended(call: Call) -> dict[str, object]:
     }
 
 
+def _sound_event(event: events.SoundEvent) -> CallbackMessage | None:
+    """A participant's own, and the room's, go where the conference's events go."""
+    conference, call = event.conference, event.call
+    owner = event.creator if conference is not None else call
+    steered = conference.dialect if conference is not None else (call.dialect if call else "")
+    if steered != words.NAME:
+        return None
+    state = _client_state(owner)
+    if conference is not None:
+        state = state or conference.extras.get(words.CLIENT_STATE) or None
+    common = {} if call is None else _common(call, state)
+    return _message(
+        event,
+        sounds.event_type(event),
+        {**common, **sounds.payload(event)},
+        call=owner,
+        application=event.application,
+    )
+
+
 # conferences
 
 
@@ -162,7 +189,7 @@ def _conference_event(event: ConferenceEvent) -> CallbackMessage | None:
     state = _client_state(creator) or conference.extras.get(words.CLIENT_STATE) or None
     payload: dict[str, object] = {"conference_id": conference.id}
     match event:
-        case events.ConferenceStarted():
+        case events.ConferenceCreated():
             event_type, call = "conference.created", creator
             payload["occurred_at"] = words.iso(event.at_ms)
         case events.ConferenceEnded():
@@ -187,6 +214,16 @@ def _conference_event(event: ConferenceEvent) -> CallbackMessage | None:
 
 
 # recordings
+
+
+def _recording_event(event: RecordingEvent) -> CallbackMessage | None:
+    match event:
+        case events.TranscriptFinished():
+            return _transcript_finished(event)
+        case events.RecordingFinished():
+            return _recording_finished(event)
+        case _:
+            return None
 
 
 def _recording_finished(event: events.RecordingFinished) -> CallbackMessage | None:

@@ -15,7 +15,7 @@ from tapeline.api.dialects.telnyx import words
 from tapeline.api.dialects.telnyx.errors import InvalidJson
 from tapeline.api.schema import Between, RequestBody, check_model
 from tapeline.domain.account import Account
-from tapeline.domain.command import Once
+from tapeline.domain.command import Members, Once
 from tapeline.domain.error import Invalid, InvalidBody, MissingValue
 
 LONGEST_STATE = 32_768
@@ -52,7 +52,8 @@ def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _check_base64(text: str) -> str:
+def check_base64(text: str) -> str:
+    """Raises PydanticCustomError."""
     try:
         base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -76,7 +77,7 @@ def _check_file_name(text: str) -> str:
 Text = Annotated[str, Between(1, LONGEST_TEXT)]
 CommandId = Annotated[str, Between(0, LONGEST_TEXT)]
 """Empty: none."""
-ClientState = Annotated[str, Between(0, LONGEST_STATE), AfterValidator(_check_base64)]
+ClientState = Annotated[str, Between(0, LONGEST_STATE), AfterValidator(check_base64)]
 FileName = Annotated[str, Between(1, 40), AfterValidator(_check_file_name)]
 Region = Literal["Australia", "Europe", "Middle East", "US"]
 BeepEnabled = Literal["always", "never", "on_enter", "on_exit"]
@@ -87,6 +88,13 @@ def check_one_of(first: str, one: str | None, second: str, other: str | None) ->
     """Raises Invalid when both are given."""
     if one is not None and other is not None:
         raise Invalid(field=second, value=other, expected=f"only one of {first} and {second}")
+
+
+def read_members(call_control_ids: CallControlIds | None) -> Members:
+    """None and an empty list mean all. Raises CallNotFound."""
+    return Members(
+        call_ids=tuple(words.read_call_control_id(each) for each in call_control_ids or ())
+    )
 
 
 def once(account: Account, scope: str, command_id: str | None) -> Once | None:

@@ -39,6 +39,7 @@ from tapeline.domain.command import (
     UpdateCall,
 )
 from tapeline.domain.id import ApplicationId
+from tapeline.domain.sound import Keys
 
 MOST_LISTED = 1_000
 MOST_RETRIES, MOST_RETRY_MS = 5, 60_000
@@ -171,7 +172,6 @@ UNAVAILABLE: Mapping[str, object] = {
     "link_to": None,
     "audio_url": None,
     "media_name": None,
-    "send_digits_on_answer": None,
     "sip_auth_username": None,
     "sip_auth_password": None,
     "stream_url": None,
@@ -229,7 +229,7 @@ def read_dial(request: WireRequest, account: Account) -> CreateCall:
     for field, nothing in UNAVAILABLE.items():
         if getattr(body, field) != nothing:
             raise NotAvailable(field)
-    _check_target(body.to, body.media_encryption)
+    check_target(body.to, body.media_encryption)
     return CreateCall(
         once=once(account, "dial", body.command_id),
         account_id=account.id,
@@ -243,10 +243,12 @@ def read_dial(request: WireRequest, account: Account) -> CreateCall:
         dialect=words.NAME,
         extras={**state_extras(body.client_state), **webhook_extras(body)},
         record=record_on_answer(body, request, "OutboundAPI"),
+        keys=Keys(digits=body.send_digits_on_answer) if body.send_digits_on_answer else None,
     )
 
 
-def _check_target(target: str, encryption: str) -> None:
+def check_target(target: str, encryption: str) -> None:
+    """Raises Invalid for what cannot be dialled."""
     if encryption != "disabled":
         raise NoMediaEncryption("media_encryption", encryption)
     if _E164.fullmatch(target):

@@ -26,6 +26,7 @@ from tapeline.api.dialects.telnyx.wire.body import (
     read_body,
     state_extras,
 )
+from tapeline.api.dialects.telnyx.wire.members import hold_sound
 from tapeline.api.dialects.telnyx.wire.record import conference_ref
 from tapeline.api.schema import Between, HttpUrl, ResponseBody
 from tapeline.domain.account import Account
@@ -34,11 +35,12 @@ from tapeline.domain.command import (
     CreateConference,
     GetConference,
     ListConferences,
-    ParticipantView,
+    Members,
+    SetParticipants,
 )
-from tapeline.domain.conference import ConferenceState
+from tapeline.domain.conference import ConferenceState, Participant, Role
 from tapeline.domain.error import ParticipantNotFound
-from tapeline.domain.id import EpochMs
+from tapeline.domain.id import EpochMs, MemberId
 
 MOST_LISTED = 1_000
 LIFE_MS = 14_400_000
@@ -96,7 +98,7 @@ class OneParticipantBody(ParticipantState):
 
 
 class CreateBody(Body):
-    """Comfort noise, beeps at the door and music on hold are accepted without effect."""
+    """Comfort noise and beeps at the door are accepted without effect."""
 
     call_control_id: Text
     name: Text
@@ -110,6 +112,14 @@ class CreateBody(Body):
     max_participants: Annotated[int, Between(2, 800)] = 250
     region: Region | None = None
     start_conference_on_create: bool = True
+
+
+class PatchParticipantBody(Body):
+    """A beep at the door is accepted without effect."""
+
+    beep_enabled: BeepEnabled | None = None
+    end_conference_on_exit: bool | None = None
+    soft_end_conference_on_exit: bool | None = None
 
 
 def read_create(request: WireRequest, account: Account) -> CreateConference:
@@ -126,6 +136,7 @@ def read_create(request: WireRequest, account: Account) -> CreateConference:
         max_participants=body.max_participants,
         duration_limit_ms=LIFE_MS if minutes is None else minutes * 60_000,
         starts_on_create=body.start_conference_on_create,
+        hold_sound=hold_sound(body.hold_audio_url, body.hold_media_name),
         dialect=words.NAME,
         extras={**state_extras(body.client_state), **region},
     )
@@ -210,8 +221,8 @@ def write_participants(
     named = ConferenceNameBody(id=view.conference.id, name=view.conference.name)
     items = []
     for each in view.participants:
-        found = _participant(each)
-        facts = {**found, "whispering": False}
+        found = _participant(each.participant)
+        facts = {**found, "whispering": each.participant.role is Role.WHISPER}
         if all(facts[name] is choice for name, choice in wanted.items()):
             items.append(ParticipantBody.model_validate({**found, "conference": named}))
     return answer_part(ParticipantBody, items, request)
@@ -224,29 +235,55 @@ def write_participant(
     wanted = request.params["participant_id"]
     for each in view.participants:
         if wanted in (each.participant.member_id, each.participant.label):
-            body = OneParticipantBody.model_validate(
-                {
-                    **_participant(each),
-                    "conference_id": view.conference.id,
-                    "label": each.participant.label or None,
-                }
-            )
-            return answer(One[OneParticipantBody](data=body))
+            return answer(One[OneParticipantBody](data=_one_participant(each.participant)))
     raise ParticipantNotFound(wanted)
 
 
-def _participant(view: ParticipantView) -> dict[str, object]:
-    joined = words.iso(view.participant.joined_at_ms)
+def read_patch_participant(request: WireRequest, account: Account) -> SetParticipants:
+    """What was not said stays; ending hard wins over softly."""
+    body = read_body(PatchParticipantBody, request)
+    hard, soft = body.end_conference_on_exit, body.soft_end_conference_on_exit
+    is_said = hard is not None or soft is not None
+    return SetParticipants(
+        conference=conference_ref(request, account),
+        members=Members(member_ids=(MemberId(request.params["participant_id"]),)),
+        end_on_exit=bool(hard or soft) if is_said else None,
+        hangs_up_on_exit=bool(hard) if is_said else None,
+    )
+
+
+def write_patched(
+    participants: tuple[Participant, ...], _request: WireRequest, _account: Account
+) -> WireResponse:
+    (participant,) = participants
+    return answer(One[OneParticipantBody](data=_one_participant(participant)))
+
+
+def _one_participant(participant: Participant) -> OneParticipantBody:
+    return OneParticipantBody.model_validate(
+        {
+            **_participant(participant),
+            "conference_id": participant.conference_id,
+            "label": participant.label or None,
+        }
+    )
+
+
+def _participant(participant: Participant) -> dict[str, object]:
+    joined = words.iso(participant.joined_at_ms)
+    ends, hard = participant.end_conference_on_exit, participant.hangs_up_on_exit
     return {
-        "id": view.participant.member_id,
-        "call_control_id": words.call_control_id(view.call.id),
-        "call_leg_id": view.call.id,
+        "id": participant.member_id,
+        "call_control_id": words.call_control_id(participant.call_id),
+        "call_leg_id": participant.call_id,
         "created_at": joined,
         "updated_at": joined,
-        "end_conference_on_exit": view.participant.end_conference_on_exit,
-        "soft_end_conference_on_exit": False,
-        "muted": view.participant.muted,
-        "on_hold": view.participant.on_hold,
-        "status": view.participant.state.value,
-        "whisper_call_control_ids": [],
+        "end_conference_on_exit": ends and hard,
+        "soft_end_conference_on_exit": ends and not hard,
+        "muted": participant.muted,
+        "on_hold": participant.on_hold,
+        "status": participant.state.value,
+        "whisper_call_control_ids": [
+            words.call_control_id(call_id) for call_id in participant.whispers_to
+        ],
     }

@@ -4,7 +4,6 @@ from typing import Literal
 
 from tapeline.api.dialect import WireRequest
 from tapeline.api.dialects.telnyx import words
-from tapeline.api.dialects.telnyx.errors import NotAvailable
 from tapeline.api.dialects.telnyx.wire.body import (
     BeepEnabled,
     Body,
@@ -16,14 +15,27 @@ from tapeline.api.dialects.telnyx.wire.body import (
     check_one_of,
     once,
     read_body,
+    read_members,
     state_extras,
 )
+from tapeline.api.dialects.telnyx.wire.playing import read_file
 from tapeline.api.dialects.telnyx.wire.record import conference_ref
 from tapeline.api.schema import HttpUrl
 from tapeline.domain.account import Account
-from tapeline.domain.command import EndConference, JoinCall, LeaveCall, Members, SetParticipants
+from tapeline.domain.command import (
+    EndConference,
+    JoinCall,
+    LeaveCall,
+    Members,
+    SetCallRole,
+    SetParticipants,
+)
+from tapeline.domain.conference import Role
+from tapeline.domain.error import MissingValue
+from tapeline.domain.id import CallId
+from tapeline.domain.sound import Sound
 
-Role = Literal["barge", "monitor", "none", "whisper"]
+RoleWord = Literal["barge", "monitor", "none", "whisper"]
 
 
 class JoinBody(Body):
@@ -38,7 +50,7 @@ class JoinBody(Body):
     hold_media_name: Text | None = None
     mute: bool = False
     start_conference_on_enter: bool = False
-    supervisor_role: Role = "none"
+    supervisor_role: RoleWord = "none"
     whisper_call_control_ids: CallControlIds | None = None
     region: Region | None = None
 
@@ -69,7 +81,7 @@ class MuteBody(Body):
 
 class UpdateBody(Body):
     call_control_id: Text
-    supervisor_role: Role
+    supervisor_role: RoleWord
     whisper_call_control_ids: CallControlIds | None = None
     command_id: CommandId | None = None
     region: Region | None = None
@@ -80,17 +92,19 @@ class EndBody(Body):
 
 
 def read_join(request: WireRequest, account: Account) -> JoinCall:
-    """A supervisor that monitors is muted, one that barges is like anybody."""
     body = read_body(JoinBody, request)
     check_one_of("hold_audio_url", body.hold_audio_url, "hold_media_name", body.hold_media_name)
-    _check_role(body.supervisor_role)
+    role = Role(body.supervisor_role)
     call_id = words.read_call_control_id(body.call_control_id)
     return JoinCall(
         once=once(account, call_id, body.command_id),
         conference=conference_ref(request, account),
         call_id=call_id,
-        muted=body.mute or body.supervisor_role == "monitor",
+        muted=body.mute,
         on_hold=body.hold,
+        hold_sound=hold_sound(body.hold_audio_url, body.hold_media_name) if body.hold else None,
+        role=role,
+        whispers_to=whispered_to(role, body.whisper_call_control_ids),
         end_on_exit=body.end_conference_on_exit or body.soft_end_conference_on_exit,
         hangs_up_on_exit=body.end_conference_on_exit,
         starts_conference=body.start_conference_on_enter,
@@ -98,10 +112,16 @@ def read_join(request: WireRequest, account: Account) -> JoinCall:
     )
 
 
-def _check_role(role: Role) -> None:
-    """Raises NotAvailable for one that only some of the others shall hear."""
-    if role == "whisper":
-        raise NotAvailable("supervisor_role")
+def whispered_to(role: Role, call_control_ids: CallControlIds | None) -> tuple[CallId, ...]:
+    """Raises MissingValue for who whispers to nobody, CallNotFound."""
+    if role is Role.WHISPER and not call_control_ids:
+        raise MissingValue("whisper_call_control_ids")
+    return tuple(words.read_call_control_id(each) for each in call_control_ids or ())
+
+
+def hold_sound(audio_url: str | None, media_name: str | None) -> Sound | None:
+    """None: silence. Raises Invalid, DestinationFault."""
+    return None if audio_url is None and media_name is None else read_file(audio_url, media_name)
 
 
 def read_leave(request: WireRequest, account: Account) -> LeaveCall:
@@ -114,20 +134,13 @@ def read_leave(request: WireRequest, account: Account) -> LeaveCall:
     )
 
 
-def _members(call_control_ids: CallControlIds | None) -> Members:
-    """None and an empty list mean all."""
-    return Members(
-        call_ids=tuple(words.read_call_control_id(each) for each in call_control_ids or ())
-    )
-
-
 def read_hold(request: WireRequest, account: Account) -> SetParticipants:
     body = read_body(HoldBody, request)
-    check_one_of("audio_url", body.audio_url, "media_name", body.media_name)
     return SetParticipants(
         conference=conference_ref(request, account),
-        members=_members(body.call_control_ids),
+        members=read_members(body.call_control_ids),
         on_hold=True,
+        hold_sound=hold_sound(body.audio_url, body.media_name),
     )
 
 
@@ -135,7 +148,7 @@ def read_unhold(request: WireRequest, account: Account) -> SetParticipants:
     body = read_body(UnholdBody, request)
     return SetParticipants(
         conference=conference_ref(request, account),
-        members=_members(body.call_control_ids),
+        members=read_members(body.call_control_ids),
         on_hold=False,
     )
 
@@ -144,20 +157,39 @@ def read_mute(request: WireRequest, account: Account, *, muted: bool = True) -> 
     body = read_body(MuteBody, request)
     return SetParticipants(
         conference=conference_ref(request, account),
-        members=_members(body.call_control_ids),
+        members=read_members(body.call_control_ids),
         muted=muted,
     )
 
 
 def read_update(request: WireRequest, account: Account) -> SetParticipants:
     body = read_body(UpdateBody, request)
-    _check_role(body.supervisor_role)
+    role = Role(body.supervisor_role)
     call_id = words.read_call_control_id(body.call_control_id)
     return SetParticipants(
         once=once(account, call_id, body.command_id),
         conference=conference_ref(request, account),
         members=Members(call_ids=(call_id,)),
-        muted=body.supervisor_role == "monitor",
+        role=role,
+        whispers_to=whispered_to(role, body.whisper_call_control_ids),
+    )
+
+
+class SwitchRoleBody(Body):
+    role: Literal["barge", "monitor", "whisper"]
+    client_state: ClientState | None = None
+    command_id: CommandId | None = None
+
+
+def read_switch_role(request: WireRequest, account: Account) -> SetCallRole:
+    body = read_body(SwitchRoleBody, request)
+    call_id = words.read_call_control_id(request.params["call_control_id"])
+    return SetCallRole(
+        once=once(account, call_id, body.command_id),
+        account_id=account.id,
+        call_id=call_id,
+        role=Role(body.role),
+        extras=state_extras(body.client_state),
     )
 
 

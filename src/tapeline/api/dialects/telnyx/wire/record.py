@@ -34,17 +34,23 @@ from tapeline.domain.recording import (
     Starter,
     TranscriptionRequest,
 )
+from tapeline.domain.signal import PauseAs
 
 Format = Literal["wav", "mp3"]
 Channels = Literal["single", "dual"]
 Track = Literal["both", "inbound", "outbound"]
 Trim = Literal["trim-silence"]
+PauseWord = Literal["skip", "silence"]
 SilenceSeconds = Annotated[int, Between(0, 2_592_000)]
 
 
 class StartConferenceBody(Body):
+    """`pause_as` and `tracks` are ours: what is not said is as the account has it."""
+
     format: Format
     channels: Channels = "single"
+    pause_as: PauseWord | None = None
+    tracks: bool | None = None
     command_id: CommandId | None = None
     custom_file_name: FileName | None = None
     play_beep: bool = False
@@ -53,8 +59,9 @@ class StartConferenceBody(Body):
 
 
 class StartCallBody(Body):
-    """Times in seconds; 0 is none."""
+    """Times in seconds; 0 is none. `pause_as` is ours."""
 
+    pause_as: PauseWord | None = None
     channels: Channels
     format: Format
     client_state: ClientState | None = None
@@ -148,9 +155,15 @@ def read_start_conference(request: WireRequest, account: Account) -> StartConfer
             beep=body.play_beep,
             trim_silence=body.trim is not None,
             custom_name=body.custom_file_name,
+            pause_as=_pause_as(body.pause_as),
+            tracks=body.tracks,
         ),
         allows_parallel=True,
     )
+
+
+def _pause_as(word: PauseWord | None) -> PauseAs | None:
+    return None if word is None else PauseAs(word)
 
 
 def _only(recording_id: str | None) -> RecordingId | None:
@@ -204,6 +217,7 @@ def read_start_call(request: WireRequest, account: Account) -> StartCallRecordin
             beep=body.play_beep,
             trim_silence=body.trim is not None,
             custom_name=body.custom_file_name,
+            pause_as=_pause_as(body.pause_as),
             transcription=TranscriptionRequest() if body.transcription else None,
         ),
     )

@@ -1,19 +1,26 @@
-"""Files to be played: fetched from the customer's server, or spoken; gone once they were heard."""
+"""Files to be played: fetched from the customer's server, or spoken; gone once they were heard.
+What is too long for a file is relayed while it is heard.
+"""
 
 import asyncio
 import math
 import struct
 import wave
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Protocol
 
+from tapeline.control.soundstream import relayed
 from tapeline.domain.delivery import Failure, OutgoingRequest
-from tapeline.domain.error import DestinationFault
+from tapeline.domain.error import (
+    CannotBeSpoken,
+    DestinationFault,
+    EngineFailed,
+    SynthesiserFailed,
+)
 from tapeline.domain.id import new_uuid
 from tapeline.domain.port import Synthesiser
+from tapeline.domain.sound import Fetched, Given, Sound, Spoken, Tone
 from tapeline.net import GuardedClient, Limits, RequestFailed
 
 FETCH = Limits(
@@ -23,6 +30,8 @@ FETCH = Limits(
     body_bytes=64 * 1024 * 1024,
 )
 TRIES = 2
+UNKNOWN_LENGTH_MS = 2_000
+"""Of what does not tell its length, and takes longer, nobody knows whether it ends."""
 FETCHES_AT_ONCE = 32
 """Each may hold 64 MB of disk; further ones wait."""
 _PREFIX = "sound-"
@@ -34,34 +43,27 @@ _LOUDNESS = 3_300
 """-20 dBov."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tone:
-    hertz: int
-    on_ms: int
-    off_ms: int
-
-
 BEEP = Tone(1_000, 250, 0)
 RING_BACK = Tone(425, 1_000, 4_000)
 """ITU-T E.180: what most of the world hears while it rings."""
 
 
-class SoundSource(Protocol):
-    """Each gives a WAV or MP3 file that is there until the context ends."""
+NOT_HEARD = (DestinationFault, CannotBeSpoken, SynthesiserFailed, EngineFailed, OSError)
+"""Why a sound may not be had or not be played, which is no bug of ours."""
 
-    def fetched(self, url: str) -> AbstractAsyncContextManager[Path]:
-        """Raises DestinationFault, OSError."""
 
-    def spoken(self, text: str, *, voice: str, language: str) -> AbstractAsyncContextManager[Path]:
-        """Raises SynthesiserFailed, OSError."""
+class NoSounds:
+    """Implements `domain.port.SoundSource` where no node runs."""
 
-    def tone(self, tone: Tone) -> AbstractAsyncContextManager[Path]:
-        """Raises OSError."""
+    @asynccontextmanager
+    async def file(self, sound: Sound) -> AsyncIterator[Path]:
+        raise EngineFailed("play", f"no node runs that could play a {type(sound).__name__}")
+        yield Path()
 
 
 class Sounds:
-    """Implements SoundSource with temporary files in `folder`; `node` makes it. What a dead
-    process left there goes first.
+    """Implements `domain.port.SoundSource` with temporary files in `folder`; `node` makes it. What
+    a dead process left there goes first.
     """
 
     def __init__(
@@ -71,33 +73,43 @@ class Sounds:
         folder: Path,
         *,
         limits: Limits = FETCH,
+        unknown_length_ms: int = UNKNOWN_LENGTH_MS,
     ) -> None:
         self._client = client
         self._synthesiser = synthesiser
         self._folder = folder
         self._limits = limits
+        self._unknown_length_ms = unknown_length_ms
         self._room = asyncio.Semaphore(FETCHES_AT_ONCE)
         for left in folder.glob(f"{_PREFIX}*"):
             left.unlink(missing_ok=True)
 
     @asynccontextmanager
-    async def fetched(self, url: str) -> AsyncIterator[Path]:
+    async def file(self, sound: Sound) -> AsyncIterator[Path]:
         with self._temporary() as path:
-            async with self._room:
-                await self._fetch(url, path)
-            yield path
+            try:
+                await self._write(sound, path)
+            except RequestFailed as error:
+                if error.failure is not Failure.TOO_LARGE or not isinstance(sound, Fetched):
+                    raise
+            else:
+                yield path
+                return
+            path.unlink()
+            async with relayed(self._client, sound.url, path) as stream:
+                yield stream
 
-    @asynccontextmanager
-    async def spoken(self, text: str, *, voice: str, language: str) -> AsyncIterator[Path]:
-        with self._temporary() as path:
-            await self._synthesiser.speak(text, path, voice=voice, language=language)
-            yield path
-
-    @asynccontextmanager
-    async def tone(self, tone: Tone) -> AsyncIterator[Path]:
-        with self._temporary() as path:
-            await asyncio.to_thread(write_tone, path, tone)
-            yield path
+    async def _write(self, sound: Sound, path: Path) -> None:
+        match sound:
+            case Fetched(url):
+                async with self._room:
+                    await self._fetch(url, path)
+            case Given(content):
+                await asyncio.to_thread(path.write_bytes, content)
+            case Spoken(text=text, voice=voice, language=language):
+                await self._synthesiser.speak(text, path, voice=voice, language=language)
+            case Tone():
+                await asyncio.to_thread(write_tone, path, sound)
 
     @contextmanager
     def _temporary(self) -> Iterator[Path]:
@@ -112,7 +124,12 @@ class Sounds:
         request = OutgoingRequest(method="GET", url=url, headers={}, body=b"")
         for tried in range(1, TRIES + 1):
             try:
-                status = await self._client.download(request, path, limits=self._limits)
+                status = await self._client.download(
+                    request,
+                    path,
+                    limits=self._limits,
+                    unknown_length_ms=self._unknown_length_ms,
+                )
             except RequestFailed as error:
                 if tried == TRIES or error.failure in _FINAL:
                     raise

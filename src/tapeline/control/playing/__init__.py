@@ -1,0 +1,1 @@
+"""Files and speech that commands play into calls and conferences."""
