@@ -63,12 +63,12 @@ fn talk(phones: &mut [Phone], length: Duration, room_size: u64) -> (Totals, Late
     let mut totals = Totals::default();
     let mut latencies = Latencies::new(phones.len() as u64 / room_size + 1);
     let step = PERIOD / PHASES;
-    let began = Instant::now();
     let mut turn: u32 = 0;
     let mut inbox = Inbox::new();
     for phone in phones.iter() {
         phone.forget(&mut inbox);
     }
+    let began = Instant::now();
     while step * turn < length {
         let due = began + step * turn;
         let now = Instant::now();

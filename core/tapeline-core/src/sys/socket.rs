@@ -99,16 +99,17 @@ impl BatchReader {
         Self { buffers, filled: 0 }
     }
 
-    /// Reads what waits, at most [`BATCH`] datagrams; 0 when nothing does.
-    pub fn read(&mut self, socket: &UdpSocket) -> io::Result<usize> {
+    /// Reads what waits, at most `most` datagrams of [`BATCH`]; 0 when nothing does.
+    pub fn read(&mut self, socket: &UdpSocket, most: usize) -> io::Result<usize> {
+        let most = most.min(BATCH);
         self.filled = 0;
-        self.point_headers();
+        self.point_headers(most);
         // SAFETY: the headers point to buffers of the lengths they state, all owned by self.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd() as RawFd,
                 self.buffers.headers.as_mut_ptr(),
-                BATCH as libc::c_uint,
+                most as libc::c_uint,
                 libc::MSG_DONTWAIT as _,
                 std::ptr::null_mut(),
             )
@@ -117,14 +118,14 @@ impl BatchReader {
             let error = io::Error::last_os_error();
             return if error.kind() == io::ErrorKind::WouldBlock { Ok(0) } else { Err(error) };
         }
-        self.filled = (count as usize).min(BATCH);
+        self.filled = (count as usize).min(most);
         Ok(self.filled)
     }
 
-    fn point_headers(&mut self) {
+    fn point_headers(&mut self, count: usize) {
         let Buffers { packets, controls, names, vectors, headers } = &mut *self.buffers;
         let places = packets.iter_mut().zip(controls).zip(names).zip(vectors).zip(headers);
-        for ((((packet, control), name), vector), header) in places {
+        for ((((packet, control), name), vector), header) in places.take(count) {
             *vector = libc::iovec { iov_base: packet.as_mut_ptr().cast(), iov_len: PACKET_BYTES };
             header.msg_hdr.msg_name = (name as *mut libc::sockaddr_storage).cast();
             header.msg_hdr.msg_namelen =
@@ -208,7 +209,7 @@ mod tests {
 
     fn read_some(reader: &mut BatchReader, socket: &UdpSocket) -> usize {
         for _ in 0..200 {
-            match reader.read(socket) {
+            match reader.read(socket, BATCH) {
                 Ok(0) => std::thread::sleep(Duration::from_millis(1)),
                 Ok(count) => return count,
                 Err(error) => panic!("{error}"),
@@ -233,7 +234,7 @@ mod tests {
                 assert_eq!(datagram.source, theirs.local_addr().unwrap());
                 assert!(now - datagram.arrival_unix_ns.unwrap() < 1_000_000_000);
             }
-            assert_eq!(reader.read(&ours).unwrap(), 0);
+            assert_eq!(reader.read(&ours, BATCH).unwrap(), 0);
         }
     }
 
