@@ -60,7 +60,7 @@ impl Body {
         self.head.len() as u64
     }
 
-    fn body_bytes(&self) -> u64 {
+    pub fn body_bytes(&self) -> u64 {
         self.audio.length().saturating_sub(self.head.len() as u64)
     }
 

@@ -122,6 +122,11 @@ impl Part {
         remove(spool, &paths, Some(&self.folder));
     }
 
+    /// Whether more than a head is in a file.
+    pub fn has_audio(&self) -> bool {
+        self.rest.is_some() || self.body.body_bytes() > 0
+    }
+
     /// Of the audio, raw samples beside it included.
     pub fn byte_count(&self) -> u64 {
         self.body.byte_count() + self.rest.as_ref().map_or(0, |rest| rest.file.length())

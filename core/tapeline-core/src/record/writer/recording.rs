@@ -165,7 +165,8 @@ impl Recording {
     /// Whether nothing of it is on the disk yet: its first samples shall not wait. One that is still
     /// without any is waiting for a sound, and then nobody waits for it.
     pub fn is_fresh(&self) -> bool {
-        let is_empty = self.sample_count == 0 && matches!(self.phase, Phase::Running);
+        // An encoder keeps the first samples to itself for a while.
+        let is_empty = !self.part.has_audio() && matches!(self.phase, Phase::Running);
         is_empty && self.visits < FRESH_VISITS
     }
 
