@@ -5,7 +5,8 @@ TapelineError
 ├─ Forbidden                  right credentials, but not for this
 ├─ NotFound                   resource, name
 │   ├─ AccountNotFound  ApplicationNotFound  CallNotFound  ConferenceNotFound
-│   └─ RecordingNotFound  ParticipantNotFound  TranscriptNotFound
+│   ├─ RecordingNotFound  ParticipantNotFound  TranscriptNotFound
+│   └─ EndpointNotFound  TrunkNotFound  PolicyNotFound
 ├─ Invalid                    field, value, expected
 │   ├─ MissingValue  InvalidChoice  OutOfRange  InvalidUrl  InvalidBody
 │   ├─ AnswerInvalid          an answer document that cannot be followed
@@ -21,6 +22,8 @@ TapelineError
 │   ├─ DiskFull
 │   ├─ StoreFailed            the database did not take it
 │   ├─ RecogniserFailed  SynthesiserFailed
+│   ├─ NotRegistered          no phone of that name is there
+│   ├─ TrunksFull             as many calls as the account's trunks may have
 │   └─ Draining               the node is stopping
 └─ InternalFault              a bug of ours; what it was stands in the log only
 
@@ -76,6 +79,18 @@ class TranscriptNotFound(NotFound):
 
 class ParticipantNotFound(NotFound):
     resource = "participant"
+
+
+class EndpointNotFound(NotFound):
+    resource = "endpoint"
+
+
+class TrunkNotFound(NotFound):
+    resource = "trunk"
+
+
+class PolicyNotFound(NotFound):
+    resource = "recording policy of"
 
 
 class Invalid(TapelineError):
@@ -239,6 +254,20 @@ class RecogniserFailed(Unavailable):
 
 class SynthesiserFailed(Unavailable):
     pass
+
+
+class NotRegistered(Unavailable):
+    def __init__(self, username: str) -> None:
+        self.username = username
+        super().__init__(f"no phone is registered as {username!r}")
+
+
+class TrunksFull(Unavailable):
+    """`trunks` are their names."""
+
+    def __init__(self, trunks: str) -> None:
+        self.trunks = trunks
+        super().__init__(f"the trunk has as many calls as it may: {trunks}")
 
 
 class Draining(Unavailable):

@@ -12,6 +12,7 @@ from tapeline.domain.call import Call, CallState
 from tapeline.domain.command import CallFilter, RecordingFilter
 from tapeline.domain.conference import Conference, ConferenceState, Participant
 from tapeline.domain.delivery import Attempt, Delivery
+from tapeline.domain.endpoint import Binding, Endpoint
 from tapeline.domain.event import Event
 from tapeline.domain.id import (
     AccountId,
@@ -19,12 +20,15 @@ from tapeline.domain.id import (
     CallId,
     ConferenceId,
     DeliveryId,
+    EndpointId,
     EpochMs,
     MemberId,
     NodeId,
     RecordingId,
     TranscriptId,
+    TrunkId,
 )
+from tapeline.domain.policy import PolicySubject, RecordPolicy
 from tapeline.domain.recording import Recording, Track
 from tapeline.domain.signal import (
     DialSpec,
@@ -41,6 +45,7 @@ from tapeline.domain.signal import (
 )
 from tapeline.domain.sound import Sound
 from tapeline.domain.transcript import Transcript
+from tapeline.domain.trunk import Trunk
 
 ResultT = TypeVar("ResultT")
 
@@ -349,6 +354,51 @@ class DeliveryRows(Protocol):
     ) -> Sequence[Delivery]: ...
 
 
+class EndpointRows(Protocol):
+    def add(self, endpoint: Endpoint) -> None:
+        """Raises AlreadyExists: a node has each username once."""
+
+    def update(self, endpoint: Endpoint) -> None: ...
+    def get(self, endpoint_id: EndpointId) -> Endpoint | None: ...
+    def by_username(self, username: str) -> Endpoint | None: ...
+    def all(self, account_id: AccountId | None) -> Sequence[Endpoint]:
+        """By username."""
+
+    def remove(self, endpoint_id: EndpointId) -> None:
+        """And where it was."""
+
+    def replace_bindings(self, endpoint_id: EndpointId, found: Sequence[Binding]) -> None:
+        """These are all that it has."""
+
+    def bindings(self, endpoint_id: EndpointId | None) -> Sequence[Binding]:
+        """Of one or of all; expired ones too."""
+
+
+class TrunkRows(Protocol):
+    def add(self, trunk: Trunk) -> None:
+        """Raises AlreadyExists: an account has each name once."""
+
+    def update(self, trunk: Trunk) -> None: ...
+    def get(self, trunk_id: TrunkId) -> Trunk | None: ...
+    def by_name(self, account_id: AccountId, name: str) -> Trunk | None: ...
+    def all(self, account_id: AccountId | None) -> Sequence[Trunk]:
+        """In the order they were added."""
+
+    def remove(self, trunk_id: TrunkId) -> None: ...
+
+
+class PolicyRows(Protocol):
+    def put(self, policy: RecordPolicy) -> None:
+        """Takes the place of what its subject had."""
+
+    def of(self, subject: PolicySubject, subject_id: str) -> RecordPolicy | None: ...
+    def all(self, account_id: AccountId | None) -> Sequence[RecordPolicy]:
+        """By subject."""
+
+    def remove(self, subject: PolicySubject, subject_id: str) -> bool:
+        """Whether there was one."""
+
+
 class Transaction(Protocol):
     """One database transaction. Everything in it happens, or nothing does."""
 
@@ -362,6 +412,9 @@ class Transaction(Protocol):
     tracks: TrackRows
     transcripts: TranscriptRows
     deliveries: DeliveryRows
+    endpoints: EndpointRows
+    trunks: TrunkRows
+    policies: PolicyRows
 
     def emit(self, event: Event) -> None:
         """Stores the event; in-transaction subscribers run now, the others after the commit."""

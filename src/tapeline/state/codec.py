@@ -10,6 +10,7 @@ from typing import Any
 
 from tapeline.domain.account import Account, AccountSettings, LinkPolicy, RecordingHabits
 from tapeline.domain.delivery import CallbackMessage, Encoding, Failure, RetryPolicy
+from tapeline.domain.e164 import NumberRules
 from tapeline.domain.event import Event
 from tapeline.domain.recording import (
     Health,
@@ -22,6 +23,7 @@ from tapeline.domain.recording import (
 )
 from tapeline.domain.signal import PauseAs
 from tapeline.domain.transcript import Transcript
+from tapeline.domain.trunk import CallerRules, SrtpPolicy, Trunk, TrunkTarget
 
 Json = dict[str, Any]
 
@@ -193,6 +195,49 @@ def decode_message(body: Json) -> CallbackMessage:
         order_key=body["order_key"],
         extras=body["extras"],
     )
+
+
+def encode_trunk(trunk: Trunk) -> Json:
+    """What has no column of its own."""
+    return {
+        "targets": [asdict(target) for target in trunk.targets],
+        "priority": trunk.priority,
+        "username": trunk.username,
+        "registers": trunk.registers,
+        "register_expires_s": trunk.register_expires_s,
+        "proves_itself": trunk.proves_itself,
+        "sources": list(trunk.sources),
+        "watch_every_s": trunk.watch_every_s,
+        "channel_limit": trunk.channel_limit,
+        "codecs": list(trunk.codecs),
+        "srtp": trunk.srtp.value,
+        "numbers": asdict(trunk.numbers),
+        "caller": asdict(trunk.caller),
+    }
+
+
+def decode_trunk(body: Json) -> Json:
+    """The fields of a `Trunk`."""
+    return {
+        "targets": tuple(TrunkTarget(**_known(TrunkTarget, each)) for each in body["targets"]),
+        "priority": body["priority"],
+        "username": body["username"],
+        "registers": body["registers"],
+        "register_expires_s": body["register_expires_s"],
+        "proves_itself": body["proves_itself"],
+        "sources": tuple(body["sources"]),
+        "watch_every_s": body["watch_every_s"],
+        "channel_limit": body["channel_limit"],
+        "codecs": tuple(body["codecs"]),
+        "srtp": SrtpPolicy(body["srtp"]),
+        "numbers": NumberRules(**_known(NumberRules, body["numbers"])),
+        "caller": CallerRules(**_known(CallerRules, body["caller"])),
+    }
+
+
+def _known(kind: type[Any], body: Json) -> Json:
+    names = {field.name for field in fields(kind)}
+    return {key: value for key, value in body.items() if key in names}
 
 
 def encode_event(event: Event) -> Json:

@@ -343,3 +343,60 @@ attempts = sa.Table(
     _ms("duration_ms"),
     sa.PrimaryKeyConstraint("delivery_id", "number"),
 )
+
+endpoints = sa.Table(
+    "endpoints",
+    metadata,
+    _seq(),
+    _id(),
+    _owner(),
+    sa.Column("username", sa.String, nullable=False, unique=True),
+    _text("realm"),
+    _text("ha1_md5"),
+    _text("ha1_sha256"),
+    _text("application_id", nullable=True),
+    _text("caller"),
+    _ms("created_at_ms"),
+    sa.Index(None, "account_id", "seq"),
+)
+
+locations = sa.Table(
+    "locations",
+    metadata,
+    sa.Column("endpoint_id", sa.String, sa.ForeignKey("endpoints.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    _text("contact"),
+    _text("route"),
+    _ms("expires_unix_ms"),
+)
+"""Where endpoints are, in the order in which the core told it."""
+
+trunks = sa.Table(
+    "trunks",
+    metadata,
+    _seq(),
+    _id(),
+    _owner(),
+    _text("name"),
+    _text("password_sealed"),
+    _text("application_id", nullable=True),
+    _json("settings"),
+    _ms("created_at_ms"),
+    sa.UniqueConstraint("account_id", "name"),
+    sa.Index(None, "account_id", "seq"),
+)
+
+policies = sa.Table(
+    "policies",
+    metadata,
+    _seq(),
+    _id(),
+    _owner(),
+    _text("subject"),
+    _text("subject_id"),
+    _text("begins"),
+    _json("options"),
+    _ms("created_at_ms"),
+    sa.UniqueConstraint("subject", "subject_id"),
+    sa.Index(None, "account_id", "seq"),
+)

@@ -29,6 +29,9 @@ class SqlTransaction:
     tracks: port.TrackRows
     transcripts: port.TranscriptRows
     deliveries: port.DeliveryRows
+    endpoints: port.EndpointRows
+    trunks: port.TrunkRows
+    policies: port.PolicyRows
     events: rows.EventRows
 
     def __init__(
@@ -49,6 +52,9 @@ class SqlTransaction:
         self.tracks = rows.TrackRows(connection)
         self.transcripts = rows.TranscriptRows(connection)
         self.deliveries = rows.DeliveryRows(connection)
+        self.endpoints = rows.EndpointRows(connection)
+        self.trunks = rows.TrunkRows(connection, vault)
+        self.policies = rows.PolicyRows(connection)
         self.events = rows.EventRows(connection)
         self.emitted: list[Event] = []
         self.afterwards: list[Callable[[], None]] = []

@@ -6,12 +6,15 @@ from tapeline.state.rows.base import RowMissing
 from tapeline.state.rows.calls import CallRows
 from tapeline.state.rows.conferences import ConferenceRows
 from tapeline.state.rows.deliveries import DeliveryRows
+from tapeline.state.rows.endpoints import EndpointRows
 from tapeline.state.rows.events import EventRows
 from tapeline.state.rows.numbers import NumberRows
 from tapeline.state.rows.participants import ParticipantRows
+from tapeline.state.rows.policies import PolicyRows
 from tapeline.state.rows.recordings import RecordingRows
 from tapeline.state.rows.tracks import TrackRows
 from tapeline.state.rows.transcripts import TranscriptRows
+from tapeline.state.rows.trunks import TrunkRows
 
 __all__ = [
     "AccountRows",
@@ -19,11 +22,14 @@ __all__ = [
     "CallRows",
     "ConferenceRows",
     "DeliveryRows",
+    "EndpointRows",
     "EventRows",
     "NumberRows",
     "ParticipantRows",
+    "PolicyRows",
     "RecordingRows",
     "RowMissing",
     "TrackRows",
     "TranscriptRows",
+    "TrunkRows",
 ]
