@@ -9,4 +9,5 @@ pub mod event;
 pub mod handle;
 mod ledger;
 pub mod sink;
+pub mod transport;
 mod warnings;

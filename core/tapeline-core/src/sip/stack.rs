@@ -28,7 +28,7 @@ use crate::sip::gate::Gate;
 use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
 use crate::sip::tables::Tables;
-use crate::sip::transport::Listener;
+use crate::sip::transport::Line;
 use crate::sip::wire::{self, Admission, TagMaker, stateless, tag};
 use crate::sys::undelivered::Undelivered;
 
@@ -42,8 +42,8 @@ pub(super) struct Stack {
     pub stats: LegStatsTable,
     pub endpoint: EndpointInnerRef,
     pub gate: RefCell<Gate>,
-    /// What we send from; fixed before the first command.
-    pub listeners: RefCell<Vec<Rc<Listener>>>,
+    /// What calls of ours leave by; fixed before the first command.
+    pub lines: RefCell<Vec<Rc<Line>>>,
     arrivals: RefCell<TransactionReceiver>,
     tags: TagMaker,
     random: RandomState,
@@ -121,7 +121,7 @@ impl Stack {
             stats,
             endpoint: endpoint.inner,
             gate: RefCell::new(gate),
-            listeners: RefCell::default(),
+            lines: RefCell::default(),
             arrivals: RefCell::new(arrivals),
             tags: TagMaker::default(),
             random: RandomState::new(),
@@ -213,7 +213,7 @@ impl Stack {
 
     pub async fn on_datagram(
         self: &Rc<Self>,
-        listener: &Rc<Listener>,
+        line: &Rc<Line>,
         datagram: &[u8],
         source: SocketAddr,
     ) {
@@ -227,7 +227,7 @@ impl Stack {
         if message.is_empty() {
             // RFC 5626 §3.5.1: a keep-alive of two line ends is answered with one.
             if datagram == b"\r\n\r\n" && is_allowed {
-                listener.send(b"\r\n", source);
+                line.send(b"\r\n", source);
             }
             return;
         }
@@ -240,13 +240,13 @@ impl Stack {
                 if status == 400 {
                     Counters::add(&self.counters.sip_malformed, 1);
                 }
-                listener.send(&reply, source);
+                line.send(&reply, source);
             }
             Admission::Response(response) => match self.tables.invitation_of(&response) {
-                Some(ours) => ours.on_response(self, listener, response, source).await,
+                Some(ours) => ours.on_response(self, line, response, source).await,
                 None => {
                     let message = SipMessage::Response(response);
-                    self.to_transaction(listener, source, message).await;
+                    self.to_transaction(line, source, message).await;
                 }
             },
             Admission::Request { request, key, head } => {
@@ -255,12 +255,12 @@ impl Stack {
                     Verdict::Refuse(status) => status,
                     Verdict::Take => {
                         let message = SipMessage::Request(request);
-                        return self.to_transaction(listener, source, message).await;
+                        return self.to_transaction(line, source, message).await;
                     }
                 };
                 let extra: &[_] = if status == 503 { &[("Retry-After", "5")] } else { &[] };
                 if let Some(reply) = stateless(&head, source, &self.tags, status, extra) {
-                    listener.send(&reply, source);
+                    line.send(&reply, source);
                 }
             }
         }
@@ -307,11 +307,11 @@ impl Stack {
     /// immediate, so a new transaction always belongs to this very datagram.
     async fn to_transaction(
         self: &Rc<Self>,
-        listener: &Rc<Listener>,
+        line: &Rc<Line>,
         source: SocketAddr,
         message: SipMessage,
     ) {
-        let connection = listener.connection.clone();
+        let connection = line.connection().clone();
         let received = self.endpoint.on_received_message(message, connection, &source.into()).await;
         if let Err(error) = received {
             log::debug!("message from {source} dropped: {error}");
@@ -319,13 +319,13 @@ impl Stack {
         loop {
             let arrival = self.arrivals.borrow_mut().try_recv();
             let Ok(transaction) = arrival else { return };
-            self.on_transaction(listener, source, transaction).await;
+            self.on_transaction(line, source, transaction).await;
         }
     }
 
     async fn on_transaction(
         self: &Rc<Self>,
-        listener: &Rc<Listener>,
+        line: &Rc<Line>,
         source: SocketAddr,
         transaction: Transaction,
     ) {
@@ -333,7 +333,7 @@ impl Stack {
         let unknown = StatusCode::CallTransactionDoesNotExist;
         let Some(local_tag) = to_tag(request) else {
             return match request.method {
-                Method::Invite => arrive(self, listener, source, transaction).await,
+                Method::Invite => arrive(self, line, source, transaction).await,
                 Method::Options => self.answer_options(transaction).await,
                 _ => refuse(transaction, unknown, vec![]).await,
             };
@@ -341,7 +341,7 @@ impl Stack {
         let Some(record) = self.tables.dialog_of(request, local_tag) else {
             return refuse(transaction, unknown, vec![]).await;
         };
-        let incoming = Incoming { transaction, source, listener: listener.clone() };
+        let incoming = Incoming { transaction, source, line: line.clone() };
         let refused = match record.mailbox.try_send(Input::Request(Box::new(incoming))) {
             Ok(()) => return,
             Err(tokio::sync::mpsc::error::TrySendError::Full(input)) => (input, false),

@@ -29,7 +29,7 @@ use crate::sip::config::SipConfig;
 use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
 use crate::sip::stack::{Stack, spawn};
-use crate::sip::transport::{Listener, MAX_DATAGRAM};
+use crate::sip::transport::{Line, Listener, MAX_DATAGRAM};
 
 /// Between two attempts after a failure, so that a lasting one costs no core.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -108,10 +108,11 @@ fn turn(
             let socket = socket.try_clone()?;
             let listener = Listener::new(socket, advertised, stack.counters.clone()).await?;
             let (stack, listener) = (stack.clone(), Rc::new(listener));
-            stack.listeners.borrow_mut().push(listener.clone());
+            let line = Rc::new(Line::Udp(listener.clone()));
+            stack.lines.borrow_mut().push(line.clone());
             let (shared, same) = (stack.clone(), listener.clone());
             spawn(async move {
-                let work = || receive(stack.clone(), listener.clone());
+                let work = || receive(stack.clone(), listener.clone(), line.clone());
                 keep_running(&stack, "a receive loop", work).await;
             });
             spawn(async move {
@@ -148,13 +149,13 @@ where
     }
 }
 
-async fn receive(stack: Rc<Stack>, listener: Rc<Listener>) {
+async fn receive(stack: Rc<Stack>, listener: Rc<Listener>, line: Rc<Line>) {
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
         match listener.receive(&mut buffer).await {
             Ok((length, source)) => {
                 let datagram = buffer.get(..length).unwrap_or_default();
-                if guarded(stack.on_datagram(&listener, datagram, source)).await.is_err() {
+                if guarded(stack.on_datagram(&line, datagram, source)).await.is_err() {
                     Counters::add(&stack.counters.caught_panics, 1);
                     log::error!("a datagram from {source} made the SIP thread panic");
                 }

@@ -18,7 +18,7 @@ use crate::sip::dialog::peer::{Peer, sequence};
 use crate::sip::dialog::record::{DialogKey, LegRecord, Phase};
 use crate::sip::dialog::response::{incompatible_media, refuse, retry_after};
 use crate::sip::stack::Stack;
-use crate::sip::transport::Listener;
+use crate::sip::transport::Line;
 use crate::sip::wire::{display_name, tag, uri_of, user_of};
 
 const MAX_EXTRA_HEADERS: usize = 32;
@@ -34,13 +34,13 @@ pub(super) struct Offered {
 /// Refuses the INVITE, or makes a leg of it and reports it.
 pub(crate) async fn arrive(
     stack: &Rc<Stack>,
-    listener: &Rc<Listener>,
+    line: &Rc<Line>,
     source: SocketAddr,
     mut invite: Transaction,
 ) {
     let codecs = &stack.config.codecs;
-    let terms = stack.config.srtp.terms(listener.is_secret());
-    let offered = match offered(&invite.original.body, codecs, terms, listener.is_ipv6()) {
+    let terms = stack.config.srtp.terms(line.is_secret());
+    let offered = match offered(&invite.original.body, codecs, terms, line.is_ipv6()) {
         Ok(offered) => offered,
         Err((status, extra)) => return refuse(invite, status, extra).await,
     };
@@ -52,7 +52,7 @@ pub(crate) async fn arrive(
     }
     let local_tag = random_text(16);
     add_tag(&mut invite.original, &local_tag);
-    let Some(peer) = Peer::new(&invite.original, source, listener.clone()) else {
+    let Some(peer) = Peer::new(&invite.original, source, line.clone()) else {
         return refuse(invite, StatusCode::BadRequest, vec![]).await;
     };
     let Some(leg) = stack.slots.allocate::<LegHandle>() else {

@@ -19,7 +19,7 @@ impl Leg {
         let pair = self.stack.config.ports.bind_pair().map_err(|e| (503, e.to_string()))?;
         let address = {
             let peer = self.record.peer.borrow();
-            peer.listener.address_for(peer.source).ip()
+            peer.line.address_for(peer.source).ip()
         };
         self.local = Some(LocalDescription::new(address, pair.port, self.stack.random()));
         self.protect_offer();
@@ -34,7 +34,7 @@ impl Leg {
     }
 
     pub(super) fn srtp_terms(&self) -> Terms {
-        let is_secret = self.record.peer.borrow().listener.is_secret();
+        let is_secret = self.record.peer.borrow().line.is_secret();
         self.stack.config.srtp.terms(is_secret)
     }
 
@@ -73,7 +73,7 @@ impl Leg {
 
     /// The answer to an offer of ours, in an ACK.
     pub(super) fn take_answer(&mut self, body: &[u8]) -> Result<(), String> {
-        let is_ipv6 = self.record.peer.borrow().listener.is_ipv6();
+        let is_ipv6 = self.record.peer.borrow().line.is_ipv6();
         let mut remote = sdp::parse(body).map_err(|error| error.to_string())?;
         let keys = self.local.as_ref().map_or(&[][..], LocalDescription::keys);
         sdp::settle_answer(&mut remote, keys);

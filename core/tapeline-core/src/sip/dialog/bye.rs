@@ -12,19 +12,19 @@ use rsipstack::transport::SipAddr;
 use crate::sip::dialog::peer::Peer;
 use crate::sip::dialog::request::in_dialog;
 use crate::sip::stack::{Stack, spawn};
-use crate::sip::transport::Listener;
+use crate::sip::transport::Line;
 
 /// Sends BYE. The dialog is over for us as soon as it has left (RFC 3261 §15.1.1).
 pub(super) async fn send_bye(stack: &Rc<Stack>, peer: &RefCell<Peer>) {
-    let (request, listener, next_hop) = {
+    let (request, line, next_hop) = {
         let mut peer = peer.borrow_mut();
         peer.local_seq += 1;
         let way = peer.way();
         let agent = &stack.config.user_agent;
         let request = in_dialog(agent, &peer, &way, Method::Bye, peer.local_seq);
-        (request, peer.listener.clone(), way.next_hop)
+        (request, peer.line.clone(), way.next_hop)
     };
-    send_until_answered(stack, request, &listener, next_hop).await;
+    send_until_answered(stack, request, &line, next_hop).await;
 }
 
 /// Repeats a request that is no INVITE until it is answered, at most 64*T1 (RFC 3261 §17.1.2,
@@ -32,14 +32,14 @@ pub(super) async fn send_bye(stack: &Rc<Stack>, peer: &RefCell<Peer>) {
 pub(super) async fn send_until_answered(
     stack: &Rc<Stack>,
     request: Request,
-    listener: &Listener,
+    line: &Line,
     next_hop: SocketAddr,
 ) {
     let method = request.method;
     let Ok(key) = TransactionKey::from_request(&request, TransactionRole::Client) else {
         return log::warn!("{method} could not be made for a dialog");
     };
-    let connection = Some(listener.connection.clone());
+    let connection = Some(line.connection().clone());
     let mut transaction = Transaction::new_client(key, request, stack.endpoint.clone(), connection);
     transaction.destination = Some(SipAddr::from(next_hop));
     if let Err(error) = transaction.send().await {

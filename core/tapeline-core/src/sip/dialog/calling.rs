@@ -30,7 +30,7 @@ use crate::sip::dialog::peer::Peer;
 use crate::sip::dialog::record::{DialogKey, LegRecord, Phase};
 use crate::sip::dialog::request::{Caller, invite};
 use crate::sip::stack::{Stack, spawn_leg};
-use crate::sip::transport::Listener;
+use crate::sip::transport::Line;
 
 /// Request Terminated: what a cancelled INVITE is answered with.
 const CANCELLED: u16 = 487;
@@ -63,7 +63,7 @@ fn made(stack: &Rc<Stack>, handle: LegHandle) -> Result<Leg, String> {
     if stack.is_full() {
         return Err("as many calls as configured are open".into());
     }
-    let listener = stack.listeners.borrow().first().cloned().ok_or("no SIP address is bound")?;
+    let line = stack.lines.borrow().first().cloned().ok_or("no SIP address is bound")?;
     let sockets = stack.config.ports.bind_pair().map_err(|error| error.to_string())?;
     let call_id = random_text(24);
     let (mailbox, inbox) = Inbox::new(stack.clone());
@@ -79,7 +79,7 @@ fn made(stack: &Rc<Stack>, handle: LegHandle) -> Result<Leg, String> {
         mailbox,
         phase: Cell::new(Phase::Calling),
         has_media: Cell::new(false),
-        peer: RefCell::new(Peer::nobody(call_id, listener)),
+        peer: RefCell::new(Peer::nobody(call_id, line)),
         invite: RefCell::default(),
         invitation: RefCell::default(),
     });
@@ -120,11 +120,11 @@ impl Leg {
 
     /// Sends the INVITE to the first address that one of our sockets can send to.
     fn invite(&mut self, call: &Dial, found: &[SocketAddr]) -> bool {
-        let way = found.iter().find_map(|&to| Some((listener_for(&self.stack, to)?, to)));
-        let (Some((listener, destination)), Some(sockets)) = (way, &self.sockets) else {
+        let way = found.iter().find_map(|&to| Some((line_for(&self.stack, to)?, to)));
+        let (Some((line, destination)), Some(sockets)) = (way, &self.sockets) else {
             return false;
         };
-        let here = listener.address_for(destination).ip();
+        let here = line.address_for(destination).ip();
         self.local = Some(LocalDescription::new(here, sockets.port, self.stack.random()));
         self.protect_offer();
         let Some(local) = &mut self.local else { return false };
@@ -134,9 +134,9 @@ impl Leg {
             let (call_id, local_tag) = (&key.call_id, &key.local_tag);
             let caller = Caller { call_id, local_tag, agent };
             let offer = local.offer(&self.stack.config.codecs, None);
-            invite(call, &caller, &listener, destination, offer)
+            invite(call, &caller, &line, destination, offer)
         };
-        invitation::send(&self.stack, &self.record, request, listener, destination)
+        invitation::send(&self.stack, &self.record, request, line, destination)
     }
 
     pub(super) async fn on_progress(&mut self, progress: Progress) -> Next {
@@ -224,7 +224,7 @@ async fn addresses(call: &Dial) -> Vec<SocketAddr> {
 
 /// The socket of the destination's family; one that is not bound to this machine alone for one
 /// outside of it.
-fn listener_for(stack: &Stack, destination: SocketAddr) -> Option<Rc<Listener>> {
-    let listeners = stack.listeners.borrow();
-    listeners.iter().find(|listener| listener.reaches(destination)).cloned()
+fn line_for(stack: &Stack, destination: SocketAddr) -> Option<Rc<Line>> {
+    let lines = stack.lines.borrow();
+    lines.iter().find(|line| line.reaches(destination)).cloned()
 }

@@ -18,7 +18,7 @@ type Refused = (StatusCode, Vec<Header>);
 
 impl Leg {
     pub(super) async fn on_request(&mut self, incoming: Incoming) -> Next {
-        let Incoming { transaction, source, listener } = incoming;
+        let Incoming { transaction, source, line } = incoming;
         let method = transaction.original.method;
         let seq = sequence(&transaction.original).unwrap_or(0);
         if seq < self.record.peer.borrow().remote_seq {
@@ -29,7 +29,7 @@ impl Leg {
             let mut peer = self.record.peer.borrow_mut();
             peer.remote_seq = seq;
             peer.source = source;
-            peer.listener = listener;
+            peer.line = line;
         }
         match method {
             Method::Bye => return self.on_bye(transaction).await,
@@ -142,7 +142,7 @@ impl Leg {
             SdpError::TooLarge => (StatusCode::RequestEntityTooLarge, vec![]),
             SdpError::Malformed(_) => (StatusCode::BadRequest, vec![]),
         })?;
-        let is_ipv6 = self.record.peer.borrow().listener.is_ipv6();
+        let is_ipv6 = self.record.peer.borrow().line.is_ipv6();
         let keep = self.agreement.as_ref().map(|a| a.codec);
         let current = self.agreement.as_ref().and_then(|a| a.srtp.as_ref());
         sdp::settle_offer(&mut remote, self.srtp_terms(), current);

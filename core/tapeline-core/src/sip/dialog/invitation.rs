@@ -22,7 +22,7 @@ use crate::sip::dialog::record::{LegRecord, Phase};
 use crate::sip::dialog::request::{FIRST, ack_of_refusal, bytes, cancel, in_dialog};
 use crate::sip::guard::guarded;
 use crate::sip::stack::{Stack, spawn};
-use crate::sip::transport::Listener;
+use crate::sip::transport::Line;
 use crate::sip::wire::tag;
 use crate::sys::undelivered::Undelivered;
 
@@ -55,7 +55,7 @@ pub(crate) struct Invitation {
     request: Request,
     wire: Vec<u8>,
     destination: SocketAddr,
-    listener: Rc<Listener>,
+    line: Rc<Line>,
     transaction: RefCell<ClientInvite>,
     /// While it is wanted.
     leg: RefCell<Option<Rc<LegRecord>>>,
@@ -69,7 +69,7 @@ pub(super) fn send(
     stack: &Rc<Stack>,
     leg: &Rc<LegRecord>,
     request: Request,
-    listener: Rc<Listener>,
+    line: Rc<Line>,
     destination: SocketAddr,
 ) -> bool {
     let Ok(key) = TransactionKey::from_request(&request, TransactionRole::Client) else {
@@ -82,7 +82,7 @@ pub(super) fn send(
         wire: bytes(request.clone()),
         request,
         destination,
-        listener,
+        line,
         transaction: RefCell::new(ClientInvite::new(stack.config.limits.t1, Instant::now())),
         leg: RefCell::new(Some(leg.clone())),
         dialogs: RefCell::default(),
@@ -91,7 +91,7 @@ pub(super) fn send(
     });
     leg.invitation.replace(Some(invitation.clone()));
     stack.tables.insert_invitation(invitation.clone());
-    if !invitation.listener.can_send(&invitation.wire, destination)
+    if !invitation.line.can_send(&invitation.wire, destination)
         && invitation.decide(Heard::Lost) == Action::GiveUp
     {
         invitation.tell(Progress::Lost);
@@ -146,7 +146,7 @@ impl Invitation {
     pub async fn on_response(
         &self,
         stack: &Rc<Stack>,
-        listener: &Rc<Listener>,
+        line: &Rc<Line>,
         response: Response,
         source: SocketAddr,
     ) {
@@ -166,10 +166,10 @@ impl Invitation {
             Action::Ring if status > 100 => {
                 self.tell(Progress::Provisional(status, response.body));
             }
-            Action::Confirm => self.confirm(stack, listener, response, source).await,
+            Action::Confirm => self.confirm(stack, line, response, source).await,
             Action::Refuse => {
                 let ack = ack_of_refusal(&self.request, &response);
-                self.listener.send(&bytes(ack), self.destination);
+                self.line.send(&bytes(ack), self.destination);
                 self.tell(Progress::Refused(status));
             }
             _ => {}
@@ -181,7 +181,7 @@ impl Invitation {
     async fn confirm(
         &self,
         stack: &Rc<Stack>,
-        listener: &Rc<Listener>,
+        line: &Rc<Line>,
         response: Response,
         source: SocketAddr,
     ) {
@@ -190,7 +190,7 @@ impl Invitation {
         if self.acknowledge(&remote_tag) || self.dialogs.borrow().len() >= MAX_DIALOGS {
             return;
         }
-        let peer = Peer::answered(&self.request, &response, source, listener.clone());
+        let peer = Peer::answered(&self.request, &response, source, line.clone());
         let Some(peer) = peer else { return };
         let is_first = self.dialogs.borrow().is_empty();
         self.dialogs.borrow_mut().push(confirmed(stack, &peer, remote_tag.clone()));
@@ -213,7 +213,7 @@ impl Invitation {
         let dialogs = self.dialogs.borrow();
         let known = dialogs.iter().find(|dialog| dialog.remote_tag == remote_tag);
         if let Some(dialog) = known {
-            self.listener.send(&dialog.ack, dialog.next_hop);
+            self.line.send(&dialog.ack, dialog.next_hop);
         }
         known.is_some()
     }
@@ -230,7 +230,7 @@ impl Invitation {
         while self.transaction.borrow().state() != State::Over {
             if self.cancel_is_due.take() {
                 let request = cancel(&self.request);
-                send_until_answered(&stack, request, &self.listener, self.destination).await;
+                send_until_answered(&stack, request, &self.line, self.destination).await;
             }
             let deadline = self.transaction.borrow().deadline();
             tokio::select! {
@@ -244,7 +244,7 @@ impl Invitation {
     fn on_clock(&self) {
         let action = self.transaction.borrow_mut().on_clock(Instant::now());
         match action {
-            Action::SendInvite => self.listener.send(&self.wire, self.destination),
+            Action::SendInvite => self.line.send(&self.wire, self.destination),
             Action::GiveUp => self.tell(Progress::Silent),
             _ => {}
         }

@@ -33,13 +33,13 @@ use crate::sip::dialog::invitation::Progress;
 use crate::sip::dialog::record::{LegRecord, Phase};
 use crate::sip::dialog::response::{linger, refuse, retry_after, sdp_type, status_with};
 use crate::sip::stack::{Stack, spawn_leg};
-use crate::sip::transport::Listener;
+use crate::sip::transport::Line;
 
 /// A request inside a dialog.
 pub(crate) struct Incoming {
     pub transaction: Transaction,
     pub source: SocketAddr,
-    pub listener: Rc<Listener>,
+    pub line: Rc<Line>,
 }
 
 /// What reaches a leg's task.

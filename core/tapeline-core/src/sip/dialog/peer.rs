@@ -7,7 +7,7 @@ use rsipstack::sip::uri::{Host, HostWithPort, Uri};
 use rsipstack::sip::{Header, HeadersExt, Request, Response};
 
 use crate::sip::dialog::request::FIRST;
-use crate::sip::transport::Listener;
+use crate::sip::transport::Line;
 use crate::sip::wire::{contact_uri, list, uri_of, verbatim};
 
 /// State of a dialog that requests of ours are made from.
@@ -23,14 +23,14 @@ pub(super) struct Peer {
     target: String,
     /// Where its last request came from.
     pub source: SocketAddr,
-    pub listener: Rc<Listener>,
+    pub line: Rc<Line>,
     pub local_seq: u32,
     pub remote_seq: u32,
 }
 
 impl Peer {
     /// From an INVITE whose To carries our tag already.
-    pub fn new(invite: &Request, source: SocketAddr, listener: Rc<Listener>) -> Option<Self> {
+    pub fn new(invite: &Request, source: SocketAddr, line: Rc<Line>) -> Option<Self> {
         let mut peer = Self {
             call_id: invite.call_id_header().ok()?.value().to_owned(),
             local: invite.to_header().ok()?.value().to_owned(),
@@ -38,7 +38,7 @@ impl Peer {
             routes: record_routes(invite.headers.iter()),
             target: String::new(),
             source,
-            listener,
+            line,
             local_seq: 0,
             remote_seq: sequence(invite)?,
         };
@@ -47,7 +47,7 @@ impl Peer {
     }
 
     /// Of a call of ours whose far end nobody knows yet.
-    pub fn nobody(call_id: String, listener: Rc<Listener>) -> Self {
+    pub fn nobody(call_id: String, line: Rc<Line>) -> Self {
         Self {
             call_id,
             local: String::new(),
@@ -55,7 +55,7 @@ impl Peer {
             routes: Vec::new(),
             target: String::new(),
             source: SocketAddr::new([0; 4].into(), 0),
-            listener,
+            line,
             local_seq: FIRST,
             remote_seq: 0,
         }
@@ -67,7 +67,7 @@ impl Peer {
         invite: &Request,
         response: &Response,
         source: SocketAddr,
-        listener: Rc<Listener>,
+        line: Rc<Line>,
     ) -> Option<Self> {
         let mut routes = record_routes(response.headers.iter());
         routes.reverse();
@@ -79,7 +79,7 @@ impl Peer {
             routes,
             target: contact.map_or_else(|| invite.uri.to_string(), str::to_owned),
             source,
-            listener,
+            line,
             local_seq: FIRST,
             remote_seq: 0,
         })
@@ -112,7 +112,7 @@ impl Peer {
 impl Peer {
     /// Where the peer reaches us.
     pub fn contact(&self) -> Header {
-        Header::Contact(format!("<sip:tapeline@{}>", self.listener.address_for(self.source)).into())
+        Header::Contact(self.line.contact_for(self.source).into())
     }
 
     /// For the responses that make the dialog (RFC 3261 §12.1.1).

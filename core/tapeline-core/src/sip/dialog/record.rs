@@ -73,7 +73,7 @@ impl LegRecord {
         let Some(invite) = self.invite.take() else { return };
         let status = StatusCode::ServerInternalError;
         let response = stack.endpoint.make_response(&invite, status, None);
-        let connection = self.peer.borrow().listener.connection.clone();
+        let connection = self.peer.borrow().line.connection().clone();
         if let Err(error) = connection.send(SipMessage::Response(response), None).await {
             log::debug!("response not sent: {error}");
         }

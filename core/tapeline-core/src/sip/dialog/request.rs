@@ -8,7 +8,7 @@ use rsipstack::transaction::random_text;
 use crate::boundary::dial::Dial;
 use crate::sip::dialog::peer::{Peer, Way};
 use crate::sip::dialog::response::{allow, sdp_type};
-use crate::sip::transport::Listener;
+use crate::sip::transport::Line;
 use crate::sip::wire::verbatim;
 
 /// CSeq of an INVITE that makes a dialog.
@@ -23,7 +23,7 @@ pub(super) fn in_dialog(
     sequence: u32,
 ) -> Request {
     let mut headers = vec![
-        via(peer.listener.address_for(way.next_hop)),
+        via(&peer.line, way.next_hop),
         Header::MaxForwards("70".into()),
         Header::From(peer.local.clone().into()),
         Header::To(peer.remote.clone().into()),
@@ -52,19 +52,19 @@ pub(super) struct Caller<'a> {
 pub(super) fn invite(
     dial: &Dial,
     caller: &Caller<'_>,
-    listener: &Listener,
+    line: &Line,
     destination: SocketAddr,
     offer: String,
 ) -> Request {
-    let here = listener.address_for(destination);
+    let here = line.address_for(destination).ip();
     let mut headers = vec![
-        via(here),
+        via(line, destination),
         Header::MaxForwards("70".into()),
-        Header::From(from(dial, here.ip(), caller.local_tag).into()),
+        Header::From(from(dial, here, caller.local_tag).into()),
         Header::To(format!("<{}>", dial.uri).into()),
         Header::CallId(caller.call_id.into()),
         Header::CSeq(format!("{FIRST} INVITE").into()),
-        Header::Contact(format!("<sip:tapeline@{here}>").into()),
+        Header::Contact(line.contact_for(destination).into()),
         allow(),
         Header::UserAgent(caller.agent.into()),
         sdp_type(),
@@ -93,9 +93,10 @@ fn from(dial: &Dial, here: IpAddr, local_tag: &str) -> String {
     format!("{name}<sip:{user}@{host}>;tag={local_tag}")
 }
 
-fn via(here: SocketAddr) -> Header {
+fn via(line: &Line, destination: SocketAddr) -> Header {
+    let (transport, here) = (line.transport().via(), line.address_for(destination));
     let branch = random_text(16);
-    Header::Via(format!("SIP/2.0/UDP {here};branch=z9hG4bK{branch};rport").into())
+    Header::Via(format!("SIP/2.0/{transport} {here};branch=z9hG4bK{branch};rport").into())
 }
 
 /// The CANCEL of `invite` (RFC 3261 §9.1).

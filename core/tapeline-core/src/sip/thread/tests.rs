@@ -59,12 +59,12 @@ async fn settle() {
 
 async fn arrive(
     stack: &Rc<Stack>,
-    listener: &Rc<Listener>,
+    line: &Rc<Line>,
     events: &EventQueue,
     phone: SocketAddr,
     name: &str,
 ) -> LegHandle {
-    stack.on_datagram(listener, invite(phone, name).as_bytes(), phone).await;
+    stack.on_datagram(line, invite(phone, name).as_bytes(), phone).await;
     settle().await;
     let arrived = events.drain(100).into_iter().find_map(|event| match event {
         Event::CallArrived(call) => Some(call.leg),
@@ -89,12 +89,12 @@ fn a_panic_in_one_leg_ends_that_leg_and_tells_its_peer() {
     LocalSet::new().block_on(&runtime, async {
         let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
-        let listener = Rc::new(listener);
+        let line = Rc::new(Line::Udp(Rc::new(listener)));
         let phone = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let me = phone.local_addr().unwrap();
-        let ringing = arrive(&stack, &listener, &events, me, "one").await;
-        let talking = arrive(&stack, &listener, &events, me, "two").await;
-        let other = arrive(&stack, &listener, &events, me, "three").await;
+        let ringing = arrive(&stack, &line, &events, me, "one").await;
+        let talking = arrive(&stack, &line, &events, me, "two").await;
+        let other = arrive(&stack, &line, &events, me, "three").await;
         stack.on_command(1, SipCommand::Answer { leg: talking });
         settle().await;
         assert!(matches!(media.pop(), Ok(MediaCommand::AddLeg(_))));
@@ -130,11 +130,11 @@ fn a_panic_in_one_leg_ends_that_leg_and_tells_its_peer() {
 /// A leg that has called `phone`, and its INVITE with another start line.
 async fn called(
     stack: &Rc<Stack>,
-    listener: &Rc<Listener>,
+    line: &Rc<Line>,
     phone: &UdpSocket,
     start: &str,
 ) -> (LegHandle, String) {
-    stack.listeners.borrow_mut().push(listener.clone());
+    stack.lines.borrow_mut().push(line.clone());
     let uri = format!("sip:bob@{}", phone.local_addr().unwrap());
     let call = Box::new(Dial::new(&uri, "", "", vec![], Duration::from_secs(9)).unwrap());
     let leg: LegHandle = stack.slots.allocate().unwrap();
@@ -144,7 +144,7 @@ async fn called(
     let length = phone.recv(&mut buffer).unwrap();
     let invite = String::from_utf8_lossy(&buffer[..length]).into_owned();
     let response = invite.replacen(&format!("INVITE {uri} SIP/2.0"), start, 1);
-    let here = listener.address_for(phone.local_addr().unwrap());
+    let here = line.address_for(phone.local_addr().unwrap());
     (leg, response.replace(&format!("<sip:tapeline@{here}>"), &format!("<{uri}>")))
 }
 
@@ -155,11 +155,11 @@ fn a_panic_in_a_leg_that_calls_cancels_its_invite() {
     LocalSet::new().block_on(&runtime, async {
         let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
-        let listener = Rc::new(listener);
+        let line = Rc::new(Line::Udp(Rc::new(listener)));
         let phone = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let me = phone.local_addr().unwrap();
-        let (leg, ringing) = called(&stack, &listener, &phone, "SIP/2.0 180 R").await;
-        stack.on_datagram(&listener, ringing.as_bytes(), me).await;
+        let (leg, ringing) = called(&stack, &line, &phone, "SIP/2.0 180 R").await;
+        stack.on_datagram(&line, ringing.as_bytes(), me).await;
         settle().await;
 
         let record = stack.tables.leg(leg).unwrap();
@@ -182,14 +182,14 @@ fn a_hang_up_that_the_answer_overtakes_is_a_bye() {
     LocalSet::new().block_on(&runtime, async {
         let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
-        let listener = Rc::new(listener);
+        let line = Rc::new(Line::Udp(Rc::new(listener)));
         let phone = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let me = phone.local_addr().unwrap();
-        let (leg, answer) = called(&stack, &listener, &phone, "SIP/2.0 200 OK").await;
+        let (leg, answer) = called(&stack, &line, &phone, "SIP/2.0 200 OK").await;
 
         // The leg's task runs only after both.
         stack.on_command(2, SipCommand::HangUp { leg });
-        stack.on_datagram(&listener, answer.as_bytes(), me).await;
+        stack.on_datagram(&line, answer.as_bytes(), me).await;
         settle().await;
 
         let lines = heard(&phone);
@@ -209,7 +209,7 @@ fn a_call_can_be_hung_up_while_its_host_is_looked_up() {
     LocalSet::new().block_on(&runtime, async {
         let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
-        stack.listeners.borrow_mut().push(Rc::new(listener));
+        stack.lines.borrow_mut().push(Rc::new(Line::Udp(Rc::new(listener))));
         let call = Dial::new("sip:bob@localhost:9", "", "", vec![], Duration::from_secs(9));
         let leg: LegHandle = stack.slots.allocate().unwrap();
 
@@ -237,10 +237,10 @@ fn a_full_media_ring_delays_the_slot_not_the_end() {
     LocalSet::new().block_on(&runtime, async {
         let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
-        let listener = Rc::new(listener);
+        let line = Rc::new(Line::Udp(Rc::new(listener)));
         let phone = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let me = phone.local_addr().unwrap();
-        let leg = arrive(&stack, &listener, &events, me, "one").await;
+        let leg = arrive(&stack, &line, &events, me, "one").await;
         stack.on_command(1, SipCommand::Answer { leg });
         settle().await;
         while stack.media.send(MediaCommand::Stop).is_ok() {}

@@ -36,8 +36,7 @@ pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
 /// One bound address and the way to send from it.
 pub(crate) struct Listener {
     socket: Arc<Sender>,
-    /// For rsipstack's transactions.
-    pub connection: SipConnection,
+    connection: SipConnection,
     local: SocketAddr,
     advertised: Option<IpAddr>,
 }
@@ -59,6 +58,11 @@ impl Listener {
             .await
             .map_err(|error| io::Error::other(error.to_string()))?;
         Ok(Self { socket, connection: connection.into(), local, advertised })
+    }
+
+    /// For rsipstack's transactions.
+    pub fn connection(&self) -> &SipConnection {
+        &self.connection
     }
 
     pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
@@ -94,11 +98,6 @@ impl Listener {
 
     pub fn is_ipv6(&self) -> bool {
         self.local.is_ipv6()
-    }
-
-    /// Whether nobody but the peer reads what is sent and received here.
-    pub fn is_secret(&self) -> bool {
-        false
     }
 
     /// Whether a datagram to it can leave here: the same family, and not from this machine's own
