@@ -10,7 +10,7 @@ from load import Load, Outcome, run
 def show(outcome: Outcome) -> int:
     load = outcome.load
     recorded = f"{outcome.recordings} recordings ({load.recorded_as})"
-    print(f"{load.participants} PCMU participants in rooms of {load.room_size}, all talking,")
+    print(f"{load.name},")
     print(f"{load.seconds} s; {recorded if load.recorded_as else 'not recorded'}")
     for name, nanoseconds in outcome.spent_ns.items():
         if nanoseconds > 0:

@@ -1,6 +1,7 @@
 """A node under load: its participants, their rooms and recordings, and what the phones heard."""
 
 import asyncio
+import base64
 import json
 import subprocess
 import tempfile
@@ -35,6 +36,25 @@ class Load:
     """Format of one recording a room; None: nothing is recorded."""
     pulses: bool = False
     """The phones measure latency instead of listening to each other."""
+    codec: str = "PCMU"
+    """Or opus."""
+    one_talks: bool = False
+    """Of each room; else all of them."""
+    srtp: str | None = None
+    """The suite that calls offer."""
+
+    @property
+    def name(self) -> str:
+        talkers = "one of each" if self.one_talks else "all"
+        codec = f"{self.codec}, SRTP" if self.srtp else self.codec
+        who = f"{self.participants} {codec} participants in rooms of {self.room_size}"
+        return f"{who}, {talkers} talking"
+
+    @property
+    def words(self) -> list[str]:
+        """For the load generator, behind its numbers."""
+        named = (("pulses", self.pulses), ("opus", self.codec == "opus"))
+        return [word for word, is_meant in (*named, ("one-talks", self.one_talks)) if is_meant]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +94,15 @@ async def run(load: Load) -> Outcome:
     binary = await asyncio.to_thread(build_example, "rtp_load")
     with tempfile.TemporaryDirectory(prefix="tapeline-bench-") as folder:
         settings = {"log_level": "warning", "rtp_ports": "20000-29999"}
+        if load.srtp:
+            settings["sdes_over_plain_sip"] = "true"
         async with ServedNode(Path(folder) / "data", settings) as node:
             phones = await asyncio.create_subprocess_exec(
                 str(binary),
                 str(load.participants),
                 str(int(load.seconds + 2 * SETTLE_S)),
                 str(load.room_size),
-                *(["pulses"] if load.pulses else []),
+                *load.words,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
             )
@@ -110,11 +132,11 @@ async def _measure(node: ServedNode, phones: asyncio.subprocess.Process, load: L
     assert phones.stdin is not None  # noqa: S101 - it is a pipe
     assert phones.stdout is not None  # noqa: S101
     ports = [int(await phones.stdout.readline()) for _ in range(load.participants)]
-    async with Softphone("bench") as phone:
-        peers = await _dial(node, phone, ports, load.room_size)
+    async with Softphone("bench", srtp=load.srtp) as phone:
+        peers = await _dial(node, phone, ports, load)
         if load.recorded_as is not None:
             await _record(node, load.participants // load.room_size, load.recorded_as)
-        phones.stdin.write("".join(f"{host}:{port}\n" for host, port in peers).encode())
+        phones.stdin.write("".join(f"{peer}\n" for peer in peers).encode())
         await phones.stdin.drain()
         await asyncio.sleep(SETTLE_S)
         before, stats_before = by_thread(node.process_id), await _stats(node)
@@ -143,19 +165,24 @@ async def _recordings(node: ServedNode) -> list[RecordingView]:
             return found
 
 
-async def _dial(
-    node: ServedNode, phone: Softphone, ports: list[int], room_size: int
-) -> list[tuple[str, int]]:
-    """One call a port; where each must send."""
+async def _dial(node: ServedNode, phone: Softphone, ports: list[int], load: Load) -> list[str]:
+    """One call a port; for each a line of the load generator: where it must send, and its keys."""
     gate = asyncio.Semaphore(DIALS_AT_ONCE)
 
-    async def one(number: int, port: int) -> tuple[str, int]:
+    async def one(number: int, port: int) -> str:
         async with gate:
-            uri = node.sip_uri(f"room-{number // room_size}")
-            call = await phone.dial(uri, play=None, media_port=port).answered()
+            uri = node.sip_uri(f"room-{number // load.room_size}")
+            dialled = phone.dial(uri, play=None, media_port=port, media_codec=load.codec)
+            call = await dialled.answered()
         if call.stream.remote is None:
             raise SystemExit("the node answered without audio")
-        return call.stream.remote
+        host, to_port = call.stream.remote
+        if load.srtp is None:
+            return f"{host}:{to_port}"
+        if call.srtp_key is None or call.peer_key is None:
+            raise SystemExit("the node answered without SRTP")
+        keys = (base64.b64encode(key.master).decode() for key in (call.srtp_key, call.peer_key))
+        return " ".join((f"{host}:{to_port}", load.srtp, *keys))
 
     return list(await asyncio.gather(*(one(n, port) for n, port in enumerate(ports))))
 

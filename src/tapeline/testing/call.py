@@ -111,6 +111,7 @@ class Call:
         self._sdp_version = 1
         self.srtp_key: SrtpKey | None = None
         """What we protect with; None: plain RTP."""
+        self.peer_key: SrtpKey | None = None
 
     def __repr__(self) -> str:
         state = f"ended by {self.ended_by}" if self.ended_by else "answered"
@@ -198,6 +199,7 @@ class Call:
         if theirs and self.srtp_key is None:
             self.srtp_key = SrtpKey.generate(theirs.suite, tag=theirs.tag)
         if theirs and self.srtp_key:
+            self.peer_key = theirs
             self.stream.protect(self.srtp_key, theirs)
 
     def end(self, by: EndedBy) -> None:

@@ -155,6 +155,7 @@ class MediaDescription:
 
 
 _STATIC_NAMES = {0: "PCMU", 8: "PCMA"}
+_TYPES = {"PCMU": (0, "8000"), "PCMA": (8, "8000"), "opus": (96, "48000/2")}
 
 
 def build_sdp(
@@ -165,12 +166,11 @@ def build_sdp(
     version: int = 1,
     key: SrtpKey | None = None,
 ) -> bytes:
-    """An offer or answer with G.711 in the order given, and telephone-event as 101; with `key` it
-    is SRTP.
+    """An offer or answer with the codecs (PCMU, PCMA, opus) in the order given, and telephone-event
+    as 101; with `key` it is SRTP.
     """
-    types = {"PCMU": 0, "PCMA": 8}
-    numbers = " ".join(str(types[name]) for name in codecs)
-    maps = "".join(f"a=rtpmap:{types[name]} {name}/8000\r\n" for name in codecs)
+    numbers = " ".join(str(_TYPES[name][0]) for name in codecs)
+    maps = "".join(f"a=rtpmap:{_TYPES[name][0]} {name}/{_TYPES[name][1]}\r\n" for name in codecs)
     family = "IP6" if ":" in address else "IP4"
     profile = "RTP/SAVP" if key else "RTP/AVP"
     crypto = f"a=crypto:{key.to_line()}\r\n" if key else ""

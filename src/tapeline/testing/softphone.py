@@ -143,14 +143,17 @@ class Softphone:
         caller: str | None = None,
         headers: Mapping[str, str] | None = None,
         media_port: int | None = None,
+        media_codec: str | None = None,
     ) -> OutgoingCall:
         """Sends the INVITE. `play` None sends no packets; `headers` are added to the INVITE.
 
-        With `media_port` the audio is another program's: it has that port, and the call's
-        `stream.remote` says where it must send.
+        With `media_port` the audio is another program's: it has that port, the call's
+        `stream.remote` says where it must send, and `srtp_key` and `peer_key` how. It may speak
+        `media_codec` instead of ours: PCMU, PCMA or opus.
         """
         stream = self._new_stream(play)
         key = SrtpKey.generate(self.srtp) if self.srtp else None
+        codecs = (media_codec,) if media_codec else self.codecs
         to = uri_target(uri)
         invite = SipRequest(
             method="INVITE",
@@ -162,7 +165,7 @@ class Softphone:
                 ("Content-Type", "application/sdp"),
                 *(headers or {}).items(),
             ),
-            body=build_sdp(self.address, media_port or stream.port, self.codecs, key=key),
+            body=build_sdp(self.address, media_port or stream.port, codecs, key=key),
         )
 
         async def complete(progress: Progress) -> Call:

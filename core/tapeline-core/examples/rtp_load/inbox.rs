@@ -64,9 +64,10 @@ impl Inbox {
     }
 
     /// The packets of the last look, each with the kernel's clock of its arrival.
-    pub fn packets(&self, count: usize) -> impl Iterator<Item = (&[u8], u64)> {
-        let taken = self.packets.iter().zip(&self.lengths).take(count);
-        taken.map(|(packet, (length, at_ns))| (packet.get(..*length).unwrap_or_default(), *at_ns))
+    pub fn packets(&mut self, count: usize) -> impl Iterator<Item = (&mut [u8], u64)> {
+        let taken = self.packets.iter_mut().zip(&self.lengths).take(count);
+        taken
+            .map(|(packet, &(length, at_ns))| (packet.get_mut(..length).unwrap_or_default(), at_ns))
     }
 }
 

@@ -1,19 +1,21 @@
 //! Many talking phones for `benchmarks/`: real sockets, absolute deadlines, one thread.
 //!
-//! `rtp_load COUNT SECONDS ROOM_SIZE [pulses]` binds COUNT ports on loopback and prints them, one a
-//! line. It reads one `address:port` a line for each from standard input, talks to them all for
+//! `rtp_load COUNT SECONDS ROOM_SIZE [pulses] [opus] [one-talks]` binds COUNT ports on loopback and prints them, one a
+//! line. It reads one `address:port` a line for each from standard input, with SRTP its suite and both
+//! keys (ours, theirs) behind it, talks to them all for
 //! SECONDS, and prints one line of JSON about what came back. Every ROOM_SIZE phones in a row share a
 //! room; each has a tone of its own, and a seeded sample of them must hear all others of their room and
 //! not themselves.
 //!
 //! With `pulses` all hum softly, and the first of each room sends a loud packet now and then: the time
-//! from there until the kernel has it for the second of that room is the latency. Uses nothing of the
-//! core.
+//! from there until the kernel has it for the second of that room is the latency. Of the core it uses
+//! nothing but Opus and SRTP.
 
 mod inbox;
 mod latency;
 mod phone;
 mod tones;
+mod voice;
 
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::net::SocketAddr;
@@ -22,7 +24,9 @@ use std::time::{Duration, Instant};
 
 use inbox::Inbox;
 use latency::Latencies;
-use phone::{Phone, Totals, WARM_UP};
+use phone::{Cast, Phone, Totals, WARM_UP};
+use tapeline_core::media::srtp::{MasterKey, SrtpKeys, Suite};
+use voice::Speech;
 
 const PERIOD: Duration = Duration::from_millis(20);
 /// The phones' deadlines are spread over the period, as real ones are; each room's differently.
@@ -35,27 +39,44 @@ fn main() -> io::Result<()> {
     let number = |at: usize| words.get(at).and_then(|word| word.parse::<u64>().ok());
     let (Some(count), Some(seconds), Some(room_size @ 1..)) = (number(0), number(1), number(2))
     else {
-        let usage = "rtp_load COUNT SECONDS ROOM_SIZE [pulses]";
+        let usage = "rtp_load COUNT SECONDS ROOM_SIZE [pulses] [opus] [one-talks]";
         return Err(io::Error::new(ErrorKind::InvalidInput, usage));
     };
-    let pulses = words.get(3).is_some_and(|word| word == "pulses");
+    let has = |name: &str| words.iter().skip(3).any(|word| word == name);
+    let speech = if has("opus") { Speech::Opus } else { Speech::Pcmu };
+    let cast = Cast { room_size, speech, pulses: has("pulses"), one_talks: has("one-talks") };
     let mut out = io::stdout();
     let mut phones = Vec::new();
     for number in 0..count {
-        let phone = Phone::new(number, room_size, pulses)?;
+        let phone = Phone::new(number, cast)?;
         writeln!(out, "{}", phone.port()?)?;
         phones.push(phone);
     }
     out.flush()?;
     let mut lines = io::stdin().lock().lines();
-    for phone in &phones {
+    for phone in &mut phones {
         let line = lines.next().ok_or(ErrorKind::UnexpectedEof)??;
-        let peer: SocketAddr =
-            line.trim().parse().map_err(|_| io::Error::new(ErrorKind::InvalidInput, line))?;
-        phone.connect(peer)?;
+        let (peer, keys) =
+            peer_of(&line).ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, line.clone()))?;
+        phone.connect(peer, keys)?;
     }
     let (totals, latencies) = talk(&mut phones, Duration::from_secs(seconds), room_size);
     writeln!(out, "{}", report(&totals, &latencies))
+}
+
+/// `address:port`, and for SRTP `SUITE OURS THEIRS`.
+fn peer_of(line: &str) -> Option<(SocketAddr, Option<SrtpKeys>)> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    match words.as_slice() {
+        [peer] => Some((peer.parse().ok()?, None)),
+        [peer, suite, ours, theirs] => {
+            let suite = Suite::of(suite)?;
+            let key = |text: &str| MasterKey::from_base64(suite, text);
+            let keys = SrtpKeys { tag: 1, ours: key(ours)?, theirs: key(theirs)? };
+            Some((peer.parse().ok()?, Some(keys)))
+        }
+        _ => None,
+    }
 }
 
 /// Every phone sends once a period at its phase; what has come is taken just before.

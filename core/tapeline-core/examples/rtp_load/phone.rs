@@ -5,12 +5,16 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::PHASES;
+use tapeline_core::media::srtp::{GROWTH, Opened, Srtp, SrtpKeys};
+
 use crate::inbox::{Inbox, stamp_arrivals};
 use crate::latency::Latencies;
 use crate::tones::{RATE_HZ, amplitude_of, linear, pulse, tone};
+use crate::voice::{Listener, Speech};
 
-const FRAME: usize = 160;
 const HEADER: usize = 12;
+/// PCMU's 160 bytes; Opus stays below.
+const PAYLOAD: usize = 256;
 /// Mean distance of µ-law bytes from silence; a mix of nine tones is far above it.
 const AUDIBLE: u32 = 20;
 /// The first packets of a phone find jitter buffers that fill.
@@ -19,7 +23,7 @@ pub const WARM_UP: u64 = 100;
 const LATE_NS: u64 = 50_000_000;
 const LOUD: f64 = 2_000.0;
 const HUM: f64 = 150.0;
-const PULSE: i32 = 20_000;
+const PULSE: i16 = 20_000;
 /// Mean magnitude above which a packet has at least a part of a pulse in it.
 const PULSE_HEARD: u32 = 4_000;
 /// Packets between two pulses, and what is added to them in turn, so that nothing beats in step.
@@ -42,13 +46,26 @@ pub struct Totals {
     pub worst_late_us: u128,
 }
 
+/// What all phones of a run have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Cast {
+    pub room_size: u64,
+    pub speech: Speech,
+    /// They measure latency.
+    pub pulses: bool,
+    /// Of each room the first alone; else all of them.
+    pub one_talks: bool,
+}
+
 pub struct Phone {
     socket: UdpSocket,
+    srtp: Option<Box<Srtp>>,
     number: u64,
-    room_size: u64,
-    pulses: bool,
-    voice: Vec<u8>,
+    cast: Cast,
+    /// A second of payloads.
+    voice: Vec<Vec<u8>>,
     pulse: Vec<u8>,
+    listener: Listener,
     /// What is heard after the last word is silent.
     is_talking: bool,
     sent: u64,
@@ -68,17 +85,24 @@ fn hz_of(number: u64) -> u64 {
 }
 
 impl Phone {
-    pub fn new(number: u64, room_size: u64, pulses: bool) -> io::Result<Self> {
+    pub fn new(number: u64, cast: Cast) -> io::Result<Self> {
         let socket = UdpSocket::bind(("127.0.0.1", 0))?;
         socket.set_nonblocking(true)?;
         stamp_arrivals(&socket)?;
+        let is_talker = !cast.one_talks || number.is_multiple_of(cast.room_size);
+        let amplitude = match (cast.pulses, is_talker) {
+            (true, _) => HUM,
+            (false, true) => LOUD,
+            (false, false) => 0.0,
+        };
         Ok(Self {
             socket,
+            srtp: None,
             number,
-            room_size,
-            pulses,
-            voice: tone(hz_of(number), if pulses { HUM } else { LOUD }),
-            pulse: pulse(PULSE, FRAME),
+            cast,
+            voice: cast.speech.payloads(&tone(hz_of(number), amplitude)),
+            pulse: cast.speech.payloads(&pulse(PULSE, RATE_HZ)).swap_remove(0),
+            listener: cast.speech.listener(),
             is_talking: true,
             sent: 0,
             heard: 0,
@@ -96,16 +120,17 @@ impl Phone {
         Ok(self.socket.local_addr()?.port())
     }
 
-    pub fn connect(&self, peer: SocketAddr) -> io::Result<()> {
+    pub fn connect(&mut self, peer: SocketAddr, keys: Option<SrtpKeys>) -> io::Result<()> {
+        self.srtp = keys.map(Srtp::new).map(Box::new);
         self.socket.connect(peer)
     }
 
     fn room(&self) -> u64 {
-        self.number / self.room_size
+        self.number / self.cast.room_size
     }
 
     fn place(&self) -> u64 {
-        self.number % self.room_size
+        self.number % self.cast.room_size
     }
 
     /// When in the period it sends.
@@ -115,28 +140,34 @@ impl Phone {
 
     fn is_pulse(&self) -> bool {
         let is_due = self.sent.is_multiple_of(PULSE_EVERY + self.room() % 5);
-        self.pulses && self.place() == 0 && self.sent > WARM_UP && is_due
+        self.cast.pulses && self.place() == 0 && self.sent > WARM_UP && is_due
     }
 
     pub fn send(&mut self, totals: &mut Totals, latencies: &mut Latencies) {
-        let mut packet = [0u8; HEADER + FRAME];
-        let (header, payload) = packet.split_at_mut(HEADER);
-        let mut head = Vec::with_capacity(HEADER);
-        head.extend([0x80, if self.sent == 0 { 0x80 } else { 0 }]);
-        head.extend((self.sent as u16).to_be_bytes());
-        head.extend(((self.sent as usize * FRAME) as u32).to_be_bytes());
-        head.extend((0x5000_0000 | self.number as u32).to_be_bytes());
-        header.copy_from_slice(&head);
-        let start = self.sent as usize * FRAME % RATE_HZ;
+        let Cast { speech, .. } = self.cast;
         let is_pulse = self.is_pulse();
-        let said = if is_pulse { &self.pulse } else { self.voice.get(start..).unwrap_or(&[]) };
-        for (to, from) in payload.iter_mut().zip(said) {
-            *to = *from;
+        let second = self.sent as usize % self.voice.len().max(1);
+        let said = if is_pulse { Some(&self.pulse) } else { self.voice.get(second) };
+        let said = said.map_or(&[][..], Vec::as_slice);
+        let marker = if self.sent == 0 { 0x80 } else { 0 };
+        let mut packet = [0u8; HEADER + PAYLOAD + GROWTH];
+        let head = [0x80, marker | speech.payload_type()]
+            .into_iter()
+            .chain((self.sent as u16).to_be_bytes())
+            .chain((self.sent as u32).wrapping_mul(speech.step()).to_be_bytes())
+            .chain((0x5000_0000 | self.number as u32).to_be_bytes());
+        for (to, from) in packet.iter_mut().zip(head.chain(said.iter().copied())) {
+            *to = from;
         }
+        let length = HEADER + said.len();
+        let length = match &mut self.srtp {
+            Some(srtp) => srtp.protect_rtp(&mut packet, length).unwrap_or(0),
+            None => length,
+        };
         if is_pulse {
             latencies.leaves(self.room(), unix_ns());
         }
-        if self.socket.send(&packet).is_err() {
+        if self.socket.send(packet.get(..length).unwrap_or_default()).is_err() {
             totals.refused += 1;
         }
         self.sent += 1;
@@ -162,7 +193,13 @@ impl Phone {
         }
     }
 
-    fn hear(&mut self, packet: &[u8], at_ns: u64, latencies: &mut Latencies) {
+    fn hear(&mut self, packet: &mut [u8], at_ns: u64, latencies: &mut Latencies) {
+        let opened = self.srtp.as_mut().map(|srtp| srtp.open_rtp(packet));
+        let packet = match opened {
+            None => &*packet,
+            Some(Opened::Plain(length)) => packet.get(..length).unwrap_or_default(),
+            Some(_) => return,
+        };
         let (Some(&[high, low]), Some(payload)) = (packet.get(2..4), packet.get(HEADER..)) else {
             return;
         };
@@ -182,20 +219,22 @@ impl Phone {
         self.last_ns = at_ns;
         let distance: u32 = payload.iter().map(|byte| u32::from(!byte & 0x7F)).sum();
         let is_silent = distance < AUDIBLE * payload.len().max(1) as u32;
-        self.silent += u64::from(is_silent && !self.pulses);
-        if self.pulses && self.place() == 1 {
+        let is_telling =
+            self.cast.speech == Speech::Pcmu && !self.cast.pulses && !self.cast.one_talks;
+        self.silent += u64::from(is_silent && is_telling);
+        if self.cast.pulses && self.place() == 1 {
             let loudness: u32 = payload.iter().map(|b| u32::from(linear(*b).unsigned_abs())).sum();
             if loudness > PULSE_HEARD * payload.len().max(1) as u32 {
                 latencies.arrives(self.room(), at_ns);
             }
         }
         if self.is_sampled() && self.heard > 2 * WARM_UP && self.second.len() < RATE_HZ {
-            self.second.extend(payload.iter().map(|byte| linear(*byte)));
+            self.listener.hear(payload, &mut self.second);
         }
     }
 
     fn is_sampled(&self) -> bool {
-        !self.pulses && (self.number * 5 + 3).is_multiple_of(SAMPLED)
+        !self.cast.pulses && (self.number * 5 + 3).is_multiple_of(SAMPLED)
     }
 
     pub fn fall_silent(&mut self) {
@@ -224,8 +263,9 @@ impl Phone {
     /// Every other phone of the room at its level, itself not at all.
     fn heard_the_others(&self) -> bool {
         let Some(second) = self.second.get(..RATE_HZ) else { return false };
-        let first = self.room() * self.room_size;
-        (first..first + self.room_size).all(|other| {
+        let first = self.room() * self.cast.room_size;
+        let last = if self.cast.one_talks { first } else { first + self.cast.room_size - 1 };
+        (first..=last).all(|other| {
             let amplitude = amplitude_of(hz_of(other), second);
             if other == self.number { amplitude < LOUD / 20.0 } else { amplitude > LOUD / 2.0 }
         })

@@ -1,20 +1,20 @@
-//! What phones say, and whether it is heard: one second of µ-law, tones of whole Hz.
+//! Tones of whole Hz at 8 kHz, whether they are heard, and µ-law.
 
 pub const RATE_HZ: usize = 8_000;
 
 /// A tone whose loop of a second closes.
-pub fn tone(hz: u64, amplitude: f64) -> Vec<u8> {
+pub fn tone(hz: u64, amplitude: f64) -> Vec<i16> {
     (0..RATE_HZ)
         .map(|n| {
             let turns = (hz as usize * n % RATE_HZ) as f64 / RATE_HZ as f64;
-            ulaw((amplitude * (std::f64::consts::TAU * turns).sin()) as i32)
+            (amplitude * (std::f64::consts::TAU * turns).sin()) as i16
         })
         .collect()
 }
 
 /// A square wave of 1 kHz.
-pub fn pulse(amplitude: i32, samples: usize) -> Vec<u8> {
-    (0..samples).map(|n| ulaw(if n / 4 % 2 == 0 { amplitude } else { -amplitude })).collect()
+pub fn pulse(amplitude: i16, samples: usize) -> Vec<i16> {
+    (0..samples).map(|n| if n / 4 % 2 == 0 { amplitude } else { -amplitude }).collect()
 }
 
 /// 100 ms: with its window, tones 37 Hz apart are told apart.
