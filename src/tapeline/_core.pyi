@@ -75,6 +75,7 @@ class Core:
         ring_limit_ms: int = 180_000,
         srtp: str = "accept",
         sdes_over_plain_sip: bool = False,
+        realm: str = "tapeline",
     ) -> None:
         """Binds `sip_udp` (`address:port`, port 0 lets the kernel choose) and starts the threads.
 
@@ -87,6 +88,7 @@ class Core:
         `srtp`: calls are protected never, where the caller offers it, or always (`never`,
         `accept`, `require`); its keys travel over SIP that others can read only with
         `sdes_over_plain_sip`.
+        `realm` stands in digest challenges.
         Raises OSError when an address cannot be bound, ValueError for something that is no
         address, network, port range, codec or rate, and for SRTP that no call could have,
         CoreError when a thread cannot be started.
@@ -239,6 +241,16 @@ class Core:
         max_unacknowledged: int,
     ) -> int:
         """Raises ValueError for something that is no network."""
+
+    def set_credentials(self, rows: Sequence[tuple[str, str, str, str]]) -> int:
+        """Username, owner, and H(user:realm:password) as MD5 and SHA-256 in hex ("": none).
+        Replaces the table. Raises ValueError for a row that is wrong or there twice.
+        """
+
+    def set_sources(self, rows: Sequence[tuple[str, Sequence[str]]]) -> int:
+        """Owner and the networks whose requests are its own. Replaces the table. Raises
+        ValueError for something that is no network.
+        """
 
     def set_draining(self, draining: bool) -> int: ...
     def levels(self, leg: int) -> _LegLevels | None:

@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ports: PortPool::new([127, 0, 0, 1].into(), 20_000..=39_999)?,
         codecs: Preference::default(),
         user_agent: "tapeline/answer_all".into(),
+        realm: "tapeline".into(),
         limits: Limits { dialogs: 5_000, ..Limits::default() },
         access: Access {
             networks: loopback.clone(),

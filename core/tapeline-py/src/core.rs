@@ -15,6 +15,7 @@ use tapeline_core::boundary::core::{Core as Running, CoreConfig};
 use tapeline_core::boundary::dial::Dial;
 use tapeline_core::boundary::digits::DigitString;
 use tapeline_core::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
+use tapeline_core::boundary::identity::{BadIdentity, Credentials, Sources};
 use tapeline_core::media::codec::Rate;
 use tapeline_core::media::room::participant::{Changes, Settings};
 use tapeline_core::play::PlaySpec;
@@ -31,6 +32,8 @@ use crate::room::{HeardBy, PyTone, parse_gain, parse_level, parse_source};
 
 /// dBov of a level that says nothing.
 const SILENCE_DB: f64 = -90.0;
+/// Bytes.
+const MAX_REALM: usize = 128;
 
 #[pyclass(frozen, module = "tapeline._core")]
 pub struct Core {
@@ -61,6 +64,7 @@ impl Core {
         max_plays = 512,
         codecs = all_codecs(), room_rate_limit_hz = 16_000,
         reserve_bytes = 0, ring_limit_ms = 180_000, srtp = "accept", sdes_over_plain_sip = false,
+        realm = "tapeline",
     ))]
     #[allow(clippy::too_many_arguments)] // Keywords of one Python call.
     fn new(
@@ -84,6 +88,7 @@ impl Core {
         ring_limit_ms: u64,
         srtp: &str,
         sdes_over_plain_sip: bool,
+        realm: &str,
     ) -> PyResult<Self> {
         let config = CoreConfig {
             sip_udp: parse_all(&sip_udp, "an address with a port")?,
@@ -93,6 +98,7 @@ impl Core {
             access: parse_access(networks, rate_per_source, rate_exempt, max_unacknowledged)?,
             srtp: SrtpRule { policy: parse_srtp(srtp)?, sdes_over_plain_sip },
             user_agent: concat!("tapeline/", env!("CARGO_PKG_VERSION")).into(),
+            realm: parse_realm(realm)?,
             spool,
             reserve_bytes,
             realtime,
@@ -339,6 +345,16 @@ impl Core {
         self.sip(SipCommand::SetAccess { access })
     }
 
+    fn set_credentials(&self, rows: Vec<(String, String, String, String)>) -> PyResult<u64> {
+        let credentials = Credentials::new(rows).map_err(bad_identity)?;
+        self.sip(SipCommand::SetCredentials { credentials })
+    }
+
+    fn set_sources(&self, rows: Vec<(String, Vec<String>)>) -> PyResult<u64> {
+        let sources = Sources::new(rows).map_err(bad_identity)?;
+        self.sip(SipCommand::SetSources { sources })
+    }
+
     fn set_draining(&self, draining: bool) -> PyResult<u64> {
         self.sip(SipCommand::SetDraining { draining })
     }
@@ -407,6 +423,20 @@ fn parse_networks(texts: &[String]) -> PyResult<Vec<Network>> {
     let wrong =
         |text: &str| PyValueError::new_err(format!("{text:?} is not a network such as 10.0.0.0/8"));
     texts.iter().map(|text| Network::parse(text).ok_or_else(|| wrong(text))).collect()
+}
+
+fn bad_identity(error: BadIdentity) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// As it can stand between quotes in a header.
+fn parse_realm(text: &str) -> PyResult<String> {
+    let is_plain = |c: char| !c.is_control() && c != '"' && c != '\\';
+    if text.is_empty() || text.len() > MAX_REALM || !text.chars().all(is_plain) {
+        let rule = "is empty, exceeds 128 bytes or holds quotes";
+        return Err(PyValueError::new_err(format!("the realm {text:?} {rule}")));
+    }
+    Ok(text.to_owned())
 }
 
 fn all_codecs() -> Vec<String> {

@@ -97,6 +97,8 @@ fn call_arrived(py: Python<'_>, call: CallArrived) -> PyResult<PyEvent<'_>> {
         request_uri = call.request_uri,
         source = call.source,
         sip_call_id = call.sip_call_id,
+        owner = call.owner,
+        transport = call.transport.name(),
         extra_headers = call.extra_headers,
     ))
 }

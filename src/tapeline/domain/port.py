@@ -147,6 +147,17 @@ class Engine(Protocol):
 
     async def resume_recording(self, recorder: RecorderHandle) -> None: ...
     async def set_draining(self, *, draining: bool) -> None: ...
+    async def set_credentials(self, table: Sequence[tuple[str, str, str, str]]) -> None:
+        """Who may prove itself by digest, all of them: username, owner, and the two hashes of
+        user, realm and password in hex (MD5, SHA-256; "" takes no digest of that kind). Raises
+        Invalid for a username that is there twice and for what is no hash.
+        """
+
+    async def set_sources(self, table: Sequence[tuple[str, Sequence[str]]]) -> None:
+        """Whose requests come from which networks, all of them: owner, networks. Raises Invalid for
+        what is no network.
+        """
+
     def levels(self, leg: LegHandle) -> LegLevels | None: ...
     def stats(self) -> Mapping[str, int]: ...
 

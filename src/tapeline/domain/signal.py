@@ -24,6 +24,10 @@ class CallArrived:
     request_uri: str
     source: str
     sip_call_id: str
+    owner: str = ""
+    """Whose call it is: the id of an endpoint or a trunk; empty: of a network that may call."""
+    transport: str = "udp"
+    """Or tcp, tls, ws, wss."""
     extra_headers: list[tuple[str, str]] = field(default_factory=list)
 
 

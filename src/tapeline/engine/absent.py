@@ -1,7 +1,7 @@
 # ruff: noqa: ARG002 - a refusal needs no arguments
 """The engine of a process that takes no calls: the command line beside a data folder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from tapeline.domain.error import EngineFailed
@@ -20,7 +20,7 @@ from tapeline.domain.signal import (
 
 
 class AbsentEngine:
-    """Implements `domain.port.Engine`: sends no signal, refuses every command."""
+    """Implements `domain.port.Engine`: sends no signal, refuses every command about calls."""
 
     def subscribe(self, receive: Callable[[Signal], None]) -> None:
         """Nothing will come."""
@@ -105,6 +105,11 @@ class AbsentEngine:
 
     async def set_draining(self, *, draining: bool) -> None:
         _refuse("set_draining")
+
+    # What the core is to know of endpoints and trunks is read from the rows when a node starts.
+
+    async def set_credentials(self, table: Sequence[tuple[str, str, str, str]]) -> None: ...
+    async def set_sources(self, table: Sequence[tuple[str, Sequence[str]]]) -> None: ...
 
     def levels(self, leg: LegHandle) -> LegLevels | None:
         return None

@@ -90,6 +90,7 @@ class CoreEngine:
             ring_limit_ms=settings.ring_limit_ms,
             srtp=settings.srtp,
             sdes_over_plain_sip=settings.sdes_over_plain_sip,
+            realm=settings.realm,
         )
         return cls(core, bugs=bugs)
 
@@ -301,6 +302,18 @@ class CoreEngine:
                 rate_exempt=access.rate_exempt,
                 max_unacknowledged=access.max_unacknowledged,
             ),
+        )
+
+    async def set_credentials(self, table: Sequence[tuple[str, str, str, str]]) -> None:
+        # Without the table in the error: a hash is as good as its password.
+        await self._answered(
+            "set_credentials",
+            lambda: _checked(lambda: self._core.set_credentials(table), value="credentials"),
+        )
+
+    async def set_sources(self, table: Sequence[tuple[str, Sequence[str]]]) -> None:
+        await self._answered(
+            "set_sources", lambda: _checked(lambda: self._core.set_sources(table), value=table)
         )
 
     async def set_draining(self, *, draining: bool) -> None:

@@ -103,6 +103,8 @@ class MemoryEngine:
         self.playbacks: dict[PlaybackHandle, PlaySpec] = {}
         self.commands: list[Commanded] = []
         self.is_draining = False
+        self.credentials: list[tuple[str, str, str, str]] = []
+        self.sources: dict[str, list[str]] = {}
         self._numbers = itertools.count(1)
         self._ticks = itertools.count(1)
         self._stopping: dict[RecorderHandle, tuple[RecorderSpec, str]] = {}
@@ -119,6 +121,7 @@ class MemoryEngine:
         caller: str = "+15550100",
         caller_name: str = "",
         source: str = "127.0.0.1:5062",
+        owner: str = "",
         extra_headers: Sequence[tuple[str, str]] = (),
     ) -> LegHandle:
         """An INVITE came in."""
@@ -133,6 +136,7 @@ class MemoryEngine:
                 request_uri=f"sip:{called}@127.0.0.1",
                 source=source,
                 sip_call_id=f"memory-{leg}@{source}",
+                owner=owner,
                 extra_headers=list(extra_headers),
             )
         )
@@ -411,6 +415,16 @@ class MemoryEngine:
     async def set_draining(self, *, draining: bool) -> None:
         self._take("set_draining", draining=draining)
         self.is_draining = draining
+        await self._turn()
+
+    async def set_credentials(self, table: Sequence[tuple[str, str, str, str]]) -> None:
+        self._take("set_credentials", table=table)
+        self.credentials = list(table)
+        await self._turn()
+
+    async def set_sources(self, table: Sequence[tuple[str, Sequence[str]]]) -> None:
+        self._take("set_sources", table=table)
+        self.sources = {owner: list(networks) for owner, networks in table}
         await self._turn()
 
     def levels(self, leg: LegHandle) -> LegLevels | None:

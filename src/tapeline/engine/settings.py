@@ -9,7 +9,7 @@ class Access:
     """Who may call without digest, and how fast; networks are `10.0.0.0/8` or one address."""
 
     networks: tuple[str, ...] = ()
-    """Everybody else gets 403."""
+    """Everybody else must be known by its address or prove by digest who it is."""
     rate_per_source: int = 0
     """New requests per second and source; 0: unlimited."""
     rate_exempt: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
@@ -44,3 +44,5 @@ class CoreSettings:
     """`never`, `accept`, `require`."""
     sdes_over_plain_sip: bool = False
     """SRTP keys may stand in SIP that others can read."""
+    realm: str = "tapeline"
+    """Of digest challenges; the hashes of passwords are made with it."""

@@ -171,6 +171,12 @@ class ScriptedCore:
             "set_access", tuple(networks), rate_per_source, tuple(rate_exempt), max_unacknowledged
         )
 
+    def set_credentials(self, rows: Sequence[tuple[str, str, str, str]]) -> int:
+        return self._ask("set_credentials", tuple(rows))
+
+    def set_sources(self, rows: Sequence[tuple[str, Sequence[str]]]) -> int:
+        return self._ask("set_sources", tuple(rows))
+
     def set_draining(self, draining: bool) -> int:  # noqa: FBT001
         return self._ask("set_draining", draining)
 

@@ -120,6 +120,16 @@ COMMANDS: list[tuple[Callable[[CoreEngine], Awaitable[object]], str, tuple[objec
         "set_access",
         (("10.0.0.0/8",), 5, ("127.0.0.0/8", "::1/128"), 2_000),
     ),
+    (
+        lambda e: e.set_credentials([("ann", "ep", "", "")]),
+        "set_credentials",
+        ((("ann", "ep", "", ""),),),
+    ),
+    (
+        lambda e: e.set_sources([("tr", ["10.0.0.0/8"])]),
+        "set_sources",
+        ((("tr", ["10.0.0.0/8"]),),),
+    ),
     (lambda e: e.set_draining(draining=True), "set_draining", (True,)),
 ]
 
@@ -184,6 +194,8 @@ async def test_signals_come_typed_and_in_order(engine: CoreEngine, core: Scripte
         "request_uri": "sip:7001@host",
         "source": "127.0.0.1:5062",
         "sip_call_id": "c",
+        "owner": "ep",
+        "transport": "tls",
         "extra_headers": [("X-A", "1")],
     }
     core.say("call_arrived", **arrived)

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::boundary::dial::Dial;
 use crate::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
+use crate::boundary::identity::{Credentials, Sources};
 use crate::media::room::participant::{Changes, Settings};
 use crate::record::spec::{RecordingSpec, Target};
 
@@ -29,11 +30,16 @@ pub enum SipCommand {
     HangUp { leg: LegHandle },
     /// Who may call without digest, and how fast.
     SetAccess { access: Access },
+    /// Whose digests are taken; the whole table.
+    SetCredentials { credentials: Credentials },
+    /// Whose requests are known by their address; the whole table.
+    SetSources { sources: Sources },
     /// Refuse new INVITEs with 503 from now on (true), or take them again.
     SetDraining { draining: bool },
 }
 
-/// Admission of SIP requests. A source outside `networks` gets 403.
+/// Admission of SIP requests. A source outside `networks` must be known by its address or prove by
+/// digest whose it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Access {
     /// Networks whose requests are accepted without digest.

@@ -52,6 +52,8 @@ pub struct CoreConfig {
     pub access: Access,
     pub srtp: SrtpRule,
     pub user_agent: String,
+    /// Of our digest challenges.
+    pub realm: String,
     /// Recordings lie beneath this folder.
     pub spool: PathBuf,
     /// No recording starts with less free space than this.
@@ -430,6 +432,7 @@ fn sip_config(config: &CoreConfig) -> io::Result<SipConfig> {
         ports: PortPool::new(rtp_bind_address(&config.sip_udp), config.rtp_ports.clone())?,
         codecs: config.codecs.clone(),
         user_agent: config.user_agent.clone(),
+        realm: config.realm.clone(),
         limits: Limits {
             dialogs: config.max_legs as usize,
             ring_max: config.ring_max,

@@ -28,6 +28,12 @@ counters! {
     sip_malformed,
     sip_rate_limited,
     sip_refused_source,
+    /// Answered with 401.
+    sip_challenged,
+    /// A digest that was wrong.
+    sip_wrong_digest,
+    /// From a source that is not heard for a while.
+    sip_silenced,
     calls_arrived,
     /// INVITEs of ours.
     calls_dialled,

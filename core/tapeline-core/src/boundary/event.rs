@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::boundary::command::CommandId;
 use crate::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
+use crate::boundary::transport::Transport;
 
 /// Why a leg ended, as SIP and RTP saw it; the control plane names its own cause when it asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,9 @@ pub struct CallArrived {
     /// Address and port the request came from.
     pub source: String,
     pub sip_call_id: String,
+    /// Whose call it is: empty for an allowed network, else whom the address or the digest shows.
+    pub owner: String,
+    pub transport: Transport,
     /// `X-…` headers, name as sent, at most 32.
     pub extra_headers: Vec<(String, String)>,
 }

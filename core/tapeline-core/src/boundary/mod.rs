@@ -7,6 +7,7 @@ pub mod dial;
 pub mod digits;
 pub mod event;
 pub mod handle;
+pub mod identity;
 mod ledger;
 pub mod sink;
 pub mod transport;

@@ -21,6 +21,8 @@ pub struct SipConfig {
     pub codecs: Preference,
     /// `tapeline/VERSION`, in Server and User-Agent.
     pub user_agent: String,
+    /// Of our digest challenges; what the hashes of credentials are made with.
+    pub realm: String,
     pub limits: Limits,
     pub access: Access,
     pub srtp: SrtpRule,

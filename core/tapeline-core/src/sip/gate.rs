@@ -4,13 +4,17 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::boundary::command::{Access, Network};
+use crate::boundary::identity::Sources;
 use crate::sip::rate::RateLimiter;
+use crate::sip::strikes::Strikes;
 
 /// Admission: what the control plane pushed down, and what is open now.
 #[derive(Debug)]
 pub(super) struct Gate {
     access: Access,
+    sources: Sources,
     limiter: RateLimiter,
+    strikes: Strikes,
     rate_in_all: u32,
     is_draining: bool,
     unacknowledged: u32,
@@ -19,11 +23,23 @@ pub(super) struct Gate {
 impl Gate {
     pub fn new(access: Access, rate_in_all: u32, now: Instant) -> Self {
         let limiter = RateLimiter::new(now);
-        Self { access, limiter, rate_in_all, is_draining: false, unacknowledged: 0 }
+        Self {
+            access,
+            sources: Sources::default(),
+            limiter,
+            strikes: Strikes::new(now),
+            rate_in_all,
+            is_draining: false,
+            unacknowledged: 0,
+        }
     }
 
     pub fn set_access(&mut self, access: Access) {
         self.access = access;
+    }
+
+    pub fn set_sources(&mut self, sources: Sources) {
+        self.sources = sources;
     }
 
     pub fn set_draining(&mut self, is_draining: bool) {
@@ -41,8 +57,29 @@ impl Gate {
             || limiter.allow(source, access.rate_per_source, *rate_in_all, now)
     }
 
-    pub fn is_allowed(&self, source: IpAddr) -> bool {
-        holds(&self.access.networks, source)
+    /// Whose requests from there are, without a digest: empty for an allowed network.
+    pub fn owner(&self, source: IpAddr) -> Option<&str> {
+        if holds(&self.access.networks, source) {
+            return Some("");
+        }
+        let mut rows = self.sources.0.iter();
+        rows.find(|(_, networks)| holds(networks, source)).map(|(owner, _)| owner.as_str())
+    }
+
+    /// Nothing is heard from there but what belongs to live calls.
+    pub fn is_silenced(&self, source: IpAddr, now: Instant) -> bool {
+        self.strikes.is_silenced(source, now)
+    }
+
+    /// A request from there showed nobody behind it.
+    pub fn strike(&mut self, source: IpAddr, points: u32, now: Instant) {
+        if !holds(&self.access.rate_exempt, source) && self.owner(source).is_none() {
+            self.strikes.add(source, points, now);
+        }
+    }
+
+    pub fn forgive(&mut self, source: IpAddr, points: u32) {
+        self.strikes.forgive(source, points);
     }
 
     /// Whether one more call fits; each answered INVITE without ACK costs us 11 responses to an
@@ -85,7 +122,17 @@ mod tests {
         let mut gate = Gate::new(access, 0, now);
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
 
-        assert!(gate.is_allowed(address("10.1.2.3")) && !gate.is_allowed(address("11.1.2.3")));
+        let trunk = ("tr_1".to_owned(), vec!["11.0.0.0/8".to_owned(), "10.0.0.0/8".to_owned()]);
+        gate.set_sources(Sources::new(vec![trunk]).unwrap());
+        assert_eq!(gate.owner(address("10.1.2.3")), Some(""));
+        assert_eq!(gate.owner(address("11.1.2.3")), Some("tr_1"));
+        assert_eq!(gate.owner(address("12.1.2.3")), None);
+        for (source, is_silenced) in [("10.1.2.3", false), ("127.0.0.1", false), ("12.1.2.3", true)]
+        {
+            let source = address(source);
+            gate.strike(source, 1_000, now);
+            assert_eq!(gate.is_silenced(source, now), is_silenced, "{source}");
+        }
         assert!((0..100).all(|_| gate.charge(address("127.0.0.1"), now)));
         assert!(gate.charge(address("10.1.2.3"), now) && !gate.charge(address("10.1.2.3"), now));
 

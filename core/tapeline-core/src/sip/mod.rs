@@ -11,11 +11,13 @@
 
 mod config;
 mod dialog;
+mod digest;
 mod gate;
 mod guard;
 mod handle;
 mod rate;
 mod stack;
+mod strikes;
 mod tables;
 mod thread;
 mod transport;

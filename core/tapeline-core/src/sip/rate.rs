@@ -62,7 +62,7 @@ impl RateLimiter {
 }
 
 /// One subscriber has a whole /64 of IPv6 addresses.
-fn owner(source: IpAddr) -> IpAddr {
+pub(super) fn owner(source: IpAddr) -> IpAddr {
     match source {
         IpAddr::V6(address) => {
             IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX)))

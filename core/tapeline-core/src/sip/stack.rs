@@ -24,12 +24,14 @@ use crate::media::command::{MediaCommand, MediaHandle};
 use crate::sip::config::SipConfig;
 use crate::sip::dialog::{Incoming, Input, LegRecord, Phase};
 use crate::sip::dialog::{allow, arrive, dial, refuse, retry_after};
+use crate::sip::digest::{Proof, Verifier};
 use crate::sip::gate::Gate;
 use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
+use crate::sip::strikes::{STRANGER, WRONG_ANSWER};
 use crate::sip::tables::Tables;
 use crate::sip::transport::Line;
-use crate::sip::wire::{self, Admission, TagMaker, stateless, tag};
+use crate::sip::wire::{self, Admission, Head, TagMaker, stateless, tag};
 use crate::sys::undelivered::Undelivered;
 
 /// Everything of one incarnation of the thread.
@@ -42,6 +44,7 @@ pub(super) struct Stack {
     pub stats: LegStatsTable,
     pub endpoint: EndpointInnerRef,
     pub gate: RefCell<Gate>,
+    verifier: RefCell<Verifier>,
     /// What calls of ours leave by; fixed before the first command.
     pub lines: RefCell<Vec<Rc<Line>>>,
     arrivals: RefCell<TransactionReceiver>,
@@ -59,10 +62,17 @@ pub(super) struct Stack {
 
 /// What becomes of a request that can be read.
 enum Verdict {
-    Take,
+    /// `owner`: of what it asks for, when it is new.
+    Take {
+        owner: String,
+    },
     Drop,
     /// Without a transaction: one reply per datagram, nothing kept, nothing repeated.
     Refuse(u16),
+    /// 401, the same way.
+    Challenge {
+        is_stale: bool,
+    },
 }
 
 /// Held while a BYE of ours waits for its answer.
@@ -111,7 +121,11 @@ impl Stack {
         let mut builder = EndpointBuilder::new();
         let endpoint = builder.with_user_agent(&config.user_agent).with_option(timers).build();
         let arrivals = endpoint.incoming_transactions().map_err(|error| error.to_string())?;
-        let gate = Gate::new(config.access.clone(), config.limits.rate_in_all, Instant::now());
+        let now = Instant::now();
+        let gate = Gate::new(config.access.clone(), config.limits.rate_in_all, now);
+        let mut key = [0; 64];
+        getrandom::fill(&mut key).map_err(|error| error.to_string())?;
+        let verifier = Verifier::new(&config.realm, key, now);
         Ok(Self {
             config,
             media,
@@ -121,6 +135,7 @@ impl Stack {
             stats,
             endpoint: endpoint.inner,
             gate: RefCell::new(gate),
+            verifier: RefCell::new(verifier),
             lines: RefCell::default(),
             arrivals: RefCell::new(arrivals),
             tags: TagMaker::default(),
@@ -169,6 +184,14 @@ impl Stack {
             SipCommand::Dial { leg, call } => return dial(self, id, *leg, call),
             SipCommand::SetAccess { access } => {
                 self.gate.borrow_mut().set_access(access.clone());
+                return self.done(id);
+            }
+            SipCommand::SetCredentials { credentials } => {
+                self.verifier.borrow_mut().set(credentials.0.clone());
+                return self.done(id);
+            }
+            SipCommand::SetSources { sources } => {
+                self.gate.borrow_mut().set_sources(sources.clone());
                 return self.done(id);
             }
             SipCommand::SetDraining { draining } => {
@@ -220,10 +243,14 @@ impl Stack {
         Counters::add(&self.counters.sip_received, 1);
         let message = wire::trim(datagram);
         let is_known = wire::call_id(message).is_some_and(|id| self.tables.knows_call(id));
-        if !is_known && !self.gate.borrow_mut().charge(source.ip(), Instant::now()) {
+        let now = Instant::now();
+        if !is_known && self.gate.borrow().is_silenced(source.ip(), now) {
+            return Counters::add(&self.counters.sip_silenced, 1);
+        }
+        if !is_known && !self.gate.borrow_mut().charge(source.ip(), now) {
             return Counters::add(&self.counters.sip_rate_limited, 1);
         }
-        let is_allowed = is_known || self.gate.borrow().is_allowed(source.ip());
+        let is_allowed = is_known || self.gate.borrow().owner(source.ip()).is_some();
         if message.is_empty() {
             // RFC 5626 §3.5.1: a keep-alive of two line ends is answered with one.
             if datagram == b"\r\n\r\n" && is_allowed {
@@ -234,7 +261,7 @@ impl Stack {
         match wire::admit(message, source, &self.tags) {
             Admission::Ignore => Counters::add(&self.counters.sip_malformed, 1),
             Admission::Refuse { .. } if !is_allowed => {
-                Counters::add(&self.counters.sip_refused_source, 1);
+                self.strike(source, STRANGER, now);
             }
             Admission::Refuse { status, reply } => {
                 if status == 400 {
@@ -246,20 +273,26 @@ impl Stack {
                 Some(ours) => ours.on_response(self, line, response, source).await,
                 None => {
                     let message = SipMessage::Response(response);
-                    self.to_transaction(line, source, message).await;
+                    self.to_transaction(line, source, String::new(), message).await;
                 }
             },
             Admission::Request { request, key, head } => {
-                let status = match self.judge(&request, &key, source, is_known) {
+                let (status, extra) = match self.judge(&request, &key, &head, source, is_known) {
                     Verdict::Drop => return,
-                    Verdict::Refuse(status) => status,
-                    Verdict::Take => {
+                    Verdict::Take { owner } => {
                         let message = SipMessage::Request(request);
-                        return self.to_transaction(line, source, message).await;
+                        return self.to_transaction(line, source, owner, message).await;
+                    }
+                    Verdict::Refuse(503) => (503, vec![("Retry-After", "5".to_owned())]),
+                    Verdict::Refuse(status) => (status, vec![]),
+                    Verdict::Challenge { is_stale } => {
+                        Counters::add(&self.counters.sip_challenged, 1);
+                        let values = self.verifier.borrow_mut().challenges(is_stale, now);
+                        (401, values.map(|value| ("WWW-Authenticate", value)).to_vec())
                     }
                 };
-                let extra: &[_] = if status == 503 { &[("Retry-After", "5")] } else { &[] };
-                if let Some(reply) = stateless(&head, source, &self.tags, status, extra) {
+                let extra: Vec<_> = extra.iter().map(|(n, value)| (*n, value.as_str())).collect();
+                if let Some(reply) = stateless(&head, source, &self.tags, status, &extra) {
                     line.send(&reply, source);
                 }
             }
@@ -277,30 +310,79 @@ impl Stack {
         &self,
         request: &Request,
         key: &TransactionKey,
+        head: &Head,
         source: SocketAddr,
         is_known: bool,
     ) -> Verdict {
-        let is_new = to_tag(request).is_none()
-            && self.endpoint.transactions.get(key).is_none()
-            && self.endpoint.finished_transactions.get(key).is_none();
-        let mut gate = self.gate.borrow_mut();
-        if is_known && is_new && !gate.charge(source.ip(), Instant::now()) {
+        let now = Instant::now();
+        let has_transaction = self.endpoint.transactions.get(key).is_some()
+            || self.endpoint.finished_transactions.get(key).is_some();
+        let is_new = to_tag(request).is_none() && !has_transaction;
+        if is_known && is_new && !self.gate.borrow_mut().charge(source.ip(), now) {
             // A live call's Call-ID is no pass for other requests.
             Counters::add(&self.counters.sip_rate_limited, 1);
             return Verdict::Drop;
         }
-        if !gate.is_allowed(source.ip()) && (is_new || !is_known) {
-            Counters::add(&self.counters.sip_refused_source, 1);
-            let is_invite = request.method == Method::Invite;
-            return if is_invite { Verdict::Refuse(403) } else { Verdict::Drop };
-        }
+        let owner = self.gate.borrow().owner(source.ip()).map(str::to_owned);
+        let owner = match (owner, request.method) {
+            (Some(owner), _) => owner,
+            (None, _) if !is_new && (is_known || has_transaction) => String::new(),
+            (None, Method::Invite) if is_new => match self.identify(request, head, source) {
+                Ok(owner) => owner,
+                Err(verdict) => return verdict,
+            },
+            (None, _) => {
+                self.strike(source, STRANGER, now);
+                return Verdict::Drop;
+            }
+        };
+        let gate = self.gate.borrow();
         let is_full = !gate.takes_calls() || self.is_full();
         match request.method {
             Method::Invite if is_new && is_full => Verdict::Refuse(503),
             // rsipstack's own 481 has no To tag.
             Method::Cancel if is_new => Verdict::Refuse(481),
-            _ => Verdict::Take,
+            _ => Verdict::Take { owner },
         }
+    }
+
+    /// Whose request it is by its digest, or what is said to a stranger.
+    fn identify(
+        &self,
+        request: &Request,
+        head: &Head,
+        source: SocketAddr,
+    ) -> Result<String, Verdict> {
+        let now = Instant::now();
+        let mut verifier = self.verifier.borrow_mut();
+        if verifier.is_empty() {
+            self.strike(source, STRANGER, now);
+            return Err(Verdict::Refuse(403));
+        }
+        let (method, uri) = (request.method.to_string(), request.uri.to_string());
+        match verifier.verify(&method, &uri, head.all("Authorization"), now) {
+            Proof::Of(owner) => {
+                self.gate.borrow_mut().forgive(source.ip(), STRANGER);
+                Ok(owner)
+            }
+            Proof::Stale => Err(Verdict::Challenge { is_stale: true }),
+            Proof::Missing => {
+                self.gate.borrow_mut().strike(source.ip(), STRANGER, now);
+                Err(Verdict::Challenge { is_stale: false })
+            }
+            Proof::Wrong { is_answer } => {
+                Counters::add(&self.counters.sip_wrong_digest, 1);
+                let points = if is_answer { WRONG_ANSWER } else { STRANGER };
+                self.gate.borrow_mut().strike(source.ip(), points, now);
+                Err(Verdict::Challenge { is_stale: false })
+            }
+        }
+    }
+
+    /// A request of nobody's, which is not answered or with 403.
+    fn strike(&self, source: SocketAddr, points: u32, now: Instant) {
+        Counters::add(&self.counters.sip_refused_source, 1);
+        self.gate.borrow_mut().strike(source.ip(), points, now);
     }
 
     /// Hands a message to rsipstack and takes what new transaction it made of it. Both are
@@ -309,6 +391,7 @@ impl Stack {
         self: &Rc<Self>,
         line: &Rc<Line>,
         source: SocketAddr,
+        owner: String,
         message: SipMessage,
     ) {
         let connection = line.connection().clone();
@@ -319,7 +402,7 @@ impl Stack {
         loop {
             let arrival = self.arrivals.borrow_mut().try_recv();
             let Ok(transaction) = arrival else { return };
-            self.on_transaction(line, source, transaction).await;
+            self.on_transaction(line, source, owner.clone(), transaction).await;
         }
     }
 
@@ -327,13 +410,14 @@ impl Stack {
         self: &Rc<Self>,
         line: &Rc<Line>,
         source: SocketAddr,
+        owner: String,
         transaction: Transaction,
     ) {
         let request = &transaction.original;
         let unknown = StatusCode::CallTransactionDoesNotExist;
         let Some(local_tag) = to_tag(request) else {
             return match request.method {
-                Method::Invite => arrive(self, line, source, transaction).await,
+                Method::Invite => arrive(self, line, source, owner, transaction).await,
                 Method::Options => self.answer_options(transaction).await,
                 _ => refuse(transaction, unknown, vec![]).await,
             };

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+pub mod digest;
 pub mod far_end;
 
 use std::net::{SocketAddr, UdpSocket};
@@ -57,6 +58,7 @@ pub fn config() -> SipConfig {
         ports: PortPool::new("127.0.0.1".parse().unwrap(), 42_000..=49_999).unwrap(),
         codecs: Preference::default(),
         user_agent: "tapeline/test".into(),
+        realm: "tapeline".into(),
         limits: Limits { stop_grace: Duration::from_millis(300), ..Limits::default() },
         access: Access {
             networks: networks(&["127.0.0.0/8", "::1"]),
@@ -66,6 +68,10 @@ pub fn config() -> SipConfig {
         },
         srtp: Default::default(),
     }
+}
+
+pub fn with_access(access: Access) -> SipConfig {
+    SipConfig { access, ..config() }
 }
 
 impl Node {
@@ -292,7 +298,14 @@ impl Phone {
     }
 
     pub fn to(node: SocketAddr) -> Self {
-        let bind = if node.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+        Self::bound(node, if node.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" })
+    }
+
+    pub fn on(node: &Node, bind: &str) -> Self {
+        Self::bound(node.address, bind)
+    }
+
+    fn bound(node: SocketAddr, bind: &str) -> Self {
         let socket = UdpSocket::bind(bind).unwrap();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self {

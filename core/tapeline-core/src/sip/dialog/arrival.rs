@@ -11,6 +11,7 @@ use rsipstack::transaction::transaction::Transaction;
 use crate::boundary::counters::Counters;
 use crate::boundary::event::{CallArrived, Event};
 use crate::boundary::handle::LegHandle;
+use crate::boundary::transport::Transport;
 use crate::sdp::{self, Agreed, Preference, RemoteDescription, SdpError, Terms};
 use crate::sip::dialog::inbox::Inbox;
 use crate::sip::dialog::leg::{Leg, run};
@@ -36,6 +37,7 @@ pub(crate) async fn arrive(
     stack: &Rc<Stack>,
     line: &Rc<Line>,
     source: SocketAddr,
+    owner: String,
     mut invite: Transaction,
 ) {
     let codecs = &stack.config.codecs;
@@ -76,7 +78,8 @@ pub(crate) async fn arrive(
         log::debug!("100 Trying not sent: {error}");
     }
     Counters::add(&stack.counters.calls_arrived, 1);
-    stack.events.send(Event::CallArrived(Box::new(arrived(leg, source, &invite.original))));
+    let report = arrived(leg, line.transport(), source, owner, &invite.original);
+    stack.events.send(Event::CallArrived(Box::new(report)));
     run(Leg::arrived(stack.clone(), record, inbox, invite, offered));
 }
 
@@ -115,7 +118,13 @@ fn add_tag(invite: &mut Request, local_tag: &str) {
     }
 }
 
-fn arrived(leg: LegHandle, source: SocketAddr, invite: &Request) -> CallArrived {
+fn arrived(
+    leg: LegHandle,
+    transport: Transport,
+    source: SocketAddr,
+    owner: String,
+    invite: &Request,
+) -> CallArrived {
     let from = invite.from_header().map(|from| from.value().to_owned()).unwrap_or_default();
     let request_uri = invite.uri.to_string();
     let extra_headers = invite.headers.iter().filter_map(|header| match header {
@@ -134,6 +143,8 @@ fn arrived(leg: LegHandle, source: SocketAddr, invite: &Request) -> CallArrived 
         request_uri: short(&request_uri),
         source: source.to_string(),
         sip_call_id: invite.call_id_header().map(|id| id.value().to_owned()).unwrap_or_default(),
+        owner,
+        transport,
         extra_headers: extra_headers.take(MAX_EXTRA_HEADERS).collect(),
     }
 }

@@ -24,6 +24,7 @@ fn stack() -> (Rc<Stack>, EventQueue, rtrb::Consumer<MediaCommand>) {
         ports: PortPool::new([127, 0, 0, 1].into(), 41_600..=41_699).unwrap(),
         codecs: Preference::default(),
         user_agent: "tapeline/test".into(),
+        realm: "tapeline".into(),
         limits: Limits::default(),
         access: Access {
             networks: loopback.clone(),

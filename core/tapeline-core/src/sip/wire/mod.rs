@@ -9,7 +9,7 @@ mod reply;
 mod value;
 
 pub(super) use admit::{Admission, admit};
-pub(super) use head::{call_id, trim};
+pub(super) use head::{Head, call_id, trim};
 pub(super) use info::digit;
 pub(super) use reply::{ALLOW, TagMaker, stateless};
 pub(super) use value::{contact_uri, display_name, list, tag, uri_of, user_of, verbatim};
