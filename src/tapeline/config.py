@@ -3,6 +3,7 @@
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -15,6 +16,7 @@ _OTHER_VARIABLES = frozenset({"TAPELINE_MASTER_KEY", "TAPELINE_CONFIG"})
 
 CODECS = {name.lower(): name for name in ("opus", "G722", "PCMU", "PCMA", "L16")}
 ROOM_RATE_LIMITS_HZ = (16_000, 48_000)
+_REALM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
 
@@ -49,6 +51,9 @@ class Config:
         (), "networks beside the public ones that may be called by HTTP"
     )
     sip_allow: tuple[str, ...] = _key(LOOPBACK + PRIVATE, "networks that may call without digest")
+    sip_realm: str = _key(
+        "tapeline", "name in digest challenges; endpoints' passwords are hashed with it"
+    )
     sip_rate_limit: int = _key(50, "new SIP requests a second and source; 0: no limit")
     sip_rate_limit_exempt: tuple[str, ...] = _key(
         LOOPBACK, "networks that the rate limit does not concern"
@@ -197,6 +202,8 @@ def _check(config: Config) -> None:
     }.items():
         if getattr(config, key) not in words:
             raise ConfigError(f"{key}: {getattr(config, key)!r} is none of {', '.join(words)}")
+    if not _REALM.fullmatch(config.sip_realm):
+        raise ConfigError(f"sip_realm: {config.sip_realm!r} is no name of 1 to 64 letters and dots")
     if config.public_url and not config.public_url.startswith(("http://", "https://")):
         raise ConfigError(f"public_url: {config.public_url!r} is no http or https address")
 

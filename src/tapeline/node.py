@@ -29,6 +29,7 @@ from tapeline.control.limits import watch_limits
 from tapeline.control.live import LiveCall
 from tapeline.control.recordings import finish_put_off
 from tapeline.control.sounds import Sounds
+from tapeline.control.trunks.commands import take_up
 from tapeline.delivery import Deliverer, Outbox, Sender
 from tapeline.domain.account import Account
 from tapeline.domain.call import Call
@@ -99,6 +100,7 @@ async def open_ground(
                 dialects=dialects,
                 links=Links(link_head or config.link_head, vault.derive("links")),
                 bugs=bugs,
+                realm=config.sip_realm,
             )
         finally:
             await store.close()
@@ -111,6 +113,7 @@ def lay_ground(
     dialects: Mapping[str, Dialect],
     links: Links,
     bugs: Bugs,
+    realm: str,
 ) -> Ground:
     clock, files = SystemClock(), LocalStore(folder.recordings)
     finaliser = Finaliser(
@@ -135,6 +138,7 @@ def lay_ground(
         spool=folder.spool,
         bugs=bugs,
         accounts=AccountCache(store),
+        realm=realm,
     )
     return Ground(
         folder=folder,
@@ -345,6 +349,7 @@ class Node:
         self._dispatcher = dispatcher
         engine.subscribe(dispatcher.receive)
         engine.start()
+        await take_up(control.parts)
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """A task of the node's, cancelled when it closes; it must not end before."""
@@ -441,6 +446,7 @@ def core_settings(config: Config, folder: DataFolder) -> CoreSettings:
         reserve_bytes=config.disk_reserve_mb * 1_000_000,
         ring_limit_ms=config.sip_ring_limit_s * 1_000,
         srtp=config.srtp,
+        realm=config.sip_realm,
         sdes_over_plain_sip=config.sdes_over_plain_sip,
     )
 

@@ -1,6 +1,7 @@
 """The command line: `tapeline serve`, `demo`, and what an operator lists and makes.
 
 `serve.py` runs a node, `admin.py` holds accounts, applications, numbers and the lists,
+`endpoints.py`, `trunks.py` and `policies.py` who calls, by which way, and what is recorded,
 `ask.py` reaches a running node or the database, `show.py` prints.
 """
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tapeline.cli.ask import ask, configured
+from tapeline.cli.options import AsJson, ConfigFile, DataDir, Limit, OfAccount, group
 from tapeline.cli.show import show_many, show_one
 from tapeline.domain.command import (
     AddNumber,
@@ -25,27 +26,14 @@ from tapeline.domain.command import (
 from tapeline.domain.error import Invalid, InvalidChoice
 from tapeline.domain.id import AccountId, ApplicationId, RecordingId
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="The TOML file of the node.")]
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="The node's data folder, if not the configured.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-OfAccount = Annotated[str | None, typer.Option("--account", help="Only this account's.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")]
-
-
-def _group(text: str) -> typer.Typer:
-    return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
-
-
-account = _group("Accounts: who owns calls and recordings.")
-application = _group("Applications: what a call is answered with.")
-number = _group("Numbers: which called names lead to which application.")
-calls = _group("Calls.")
-conferences = _group("Conferences.")
-recordings = _group("Recordings.")
-transcripts = _group("Transcripts: the words of recordings.")
-deliveries = _group("Callbacks: what was sent, and what came of each attempt.")
+account = group("Accounts: who owns calls and recordings.")
+application = group("Applications: what a call is answered with.")
+number = group("Numbers: which called names lead to which application.")
+calls = group("Calls.")
+conferences = group("Conferences.")
+recordings = group("Recordings.")
+transcripts = group("Transcripts: the words of recordings.")
+deliveries = group("Callbacks: what was sent, and what came of each attempt.")
 
 
 @account.command("create")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tapeline import __version__
-from tapeline.cli import admin
+from tapeline.cli import admin, endpoints, policies, trunks
 from tapeline.cli.demo import demo
 from tapeline.cli.serve import serve
 
@@ -43,6 +43,9 @@ app.command()(demo)
 app.add_typer(admin.account, name="account")
 app.add_typer(admin.application, name="app")
 app.add_typer(admin.number, name="number")
+app.add_typer(endpoints.endpoint, name="endpoint")
+app.add_typer(trunks.trunk, name="trunk")
+app.add_typer(policies.policy, name="policy")
 app.add_typer(admin.calls, name="calls")
 app.add_typer(admin.conferences, name="conferences")
 app.add_typer(admin.recordings, name="recordings")

@@ -12,10 +12,19 @@ import typer
 from tapeline.domain.account import Account
 from tapeline.domain.application import Application, Number
 from tapeline.domain.call import Call
-from tapeline.domain.command import AccountCreated, ConferenceView, DeliveryView, RecordingView
+from tapeline.domain.command import (
+    AccountCreated,
+    ConferenceView,
+    DeliveryView,
+    EndpointView,
+    PolicyView,
+    RecordingView,
+    TrunkView,
+)
 from tapeline.domain.id import EpochMs
 from tapeline.domain.recording import HealthNote
 from tapeline.domain.transcript import Transcript
+from tapeline.domain.trunk import Registration, TargetState, Trunk
 
 Record = dict[str, Any]
 
@@ -78,6 +87,89 @@ def _(number: Number) -> Record:
         "number": number.pattern,
         "app_id": number.application_id,
         "account": number.account_id,
+    }
+
+
+@record_of.register
+def _(view: EndpointView) -> Record:
+    return {
+        "username": view.username,
+        "endpoint_id": view.id,
+        "account": view.account_id,
+        "app_id": view.application_id,
+        "caller": view.caller or None,
+        "registered": [
+            f"{each.contact} by {each.route} until {_when(each.expires_at_ms)}"
+            for each in view.registered
+        ],
+        "created_at": _when(view.created_at_ms),
+    }
+
+
+@record_of.register
+def _(view: TrunkView) -> Record:
+    trunk, state = view.trunk, view.state
+    return {
+        "name": trunk.name,
+        "trunk_id": trunk.id,
+        "account": trunk.account_id,
+        "registration": _registration(trunk, state.registration) if state else None,
+        "targets": [
+            _target(each.uri, each.priority, each.weight, state.targets.get(each.uri))
+            if state
+            else _target(each.uri, each.priority, each.weight, None)
+            for each in trunk.targets
+        ],
+        "calls": state.channels if state else None,
+        "channels": trunk.channel_limit or None,
+        "priority": trunk.priority,
+        "sources": list(trunk.sources),
+        "username": trunk.username or None,
+        "has_password": view.has_password,
+        "digest": trunk.proves_itself,
+        "app_id": trunk.application_id,
+        "watch_s": trunk.watch_every_s,
+        "codecs": list(trunk.codecs),
+        "srtp": trunk.srtp.value,
+        "numbers": asdict(trunk.numbers),
+        "caller": asdict(trunk.caller),
+        "created_at": _when(trunk.created_at_ms),
+    }
+
+
+def _registration(trunk: Trunk, registration: Registration) -> str:
+    if not trunk.registers:
+        return "none"
+    if registration.is_registered:
+        return f"registered for {registration.expires_s} s"
+    if registration.at_ms is None:
+        return "not answered yet"
+    said = f"{registration.sip_status} {registration.detail}".removeprefix("0 ").strip()
+    return f"refused: {said}" if registration.sip_status else f"no answer: {said}"
+
+
+def _target(uri: str, priority: int, weight: int, state: TargetState | None) -> str:
+    words = {True: "up", False: "down", None: "not asked yet"}
+    fares = f", {words[state.is_up]}" if state else ""
+    status = f" ({state.sip_status})" if state and state.sip_status else ""
+    return f"{uri},{priority},{weight}{fares}{status}"
+
+
+@record_of.register
+def _(view: PolicyView) -> Record:
+    policy, options = view.policy, view.policy.options
+    return {
+        "subject": policy.subject.value,
+        "name": view.name,
+        "account": policy.account_id,
+        "from": policy.begins.value,
+        "format": options.format.value,
+        "layout": options.layout.value,
+        "limit_s": options.limit_ms // 1_000 or None,
+        "beep": options.beep,
+        "trim": options.trim_silence,
+        "pause_as": options.pause_as.value if options.pause_as else None,
+        "policy_id": policy.id,
     }
 
 
@@ -214,6 +306,8 @@ def show_many(things: Sequence[object], *, as_json: bool, columns: Sequence[str]
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(str, value)) or "-"
     return "-" if value is None else str(value)
 
 

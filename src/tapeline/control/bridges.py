@@ -6,9 +6,11 @@ the other leg goes on in its private one.
 
 from tapeline.control.live import Bridge, LiveCall, unbroken
 from tapeline.control.parts import ROOM_RATE_HZ, Parts
+from tapeline.control.policy import record_from
 from tapeline.domain import event, signal
 from tapeline.domain.error import EngineFailed
 from tapeline.domain.id import EventId, new_uuid
+from tapeline.domain.policy import RecordFrom
 from tapeline.domain.port import Transaction
 from tapeline.telemetry import get_logger
 
@@ -53,6 +55,8 @@ async def _bridge(parts: Parts, first: LiveCall, second: LiveCall) -> Bridge:
     parts.live.bridges[room] = made
     first.bridge = second.bridge = made
     try:
+        for live_call in made.calls:
+            await record_from(parts, live_call, RecordFrom.BRIDGE)
         for live_call in made.calls:
             await parts.engine.join(live_call.leg, room)
         await _tell(parts, made)

@@ -7,6 +7,8 @@ from tapeline.control import (
     accounts,
     applications,
     deliveries,
+    endpoints,
+    policy,
     recordings,
     transcripts,
 )
@@ -22,6 +24,7 @@ from tapeline.control.parts import Parts
 from tapeline.control.playing import commands as playing_commands
 from tapeline.control.playing import gather as playing_gather
 from tapeline.control.playing import keys as playing_keys
+from tapeline.control.trunks import commands as trunk_commands
 from tapeline.domain import command as commands
 from tapeline.domain.account import Account, Credentials
 from tapeline.domain.command import Command
@@ -40,6 +43,18 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.ListApplications: applications.list_applications,
     commands.AddNumber: applications.add_number,
     commands.ListNumbers: applications.list_numbers,
+    commands.AddEndpoint: endpoints.add_endpoint,
+    commands.ListEndpoints: endpoints.list_endpoints,
+    commands.SetEndpointPassword: endpoints.set_endpoint_password,
+    commands.RemoveEndpoint: endpoints.remove_endpoint,
+    commands.AddTrunk: trunk_commands.add_trunk,
+    commands.ListTrunks: trunk_commands.list_trunks,
+    commands.GetTrunk: trunk_commands.get_trunk,
+    commands.SetTrunkPassword: trunk_commands.set_trunk_password,
+    commands.RemoveTrunk: trunk_commands.remove_trunk,
+    commands.SetPolicy: policy.set_policy,
+    commands.ListPolicies: policy.list_policies,
+    commands.RemovePolicy: policy.remove_policy,
     commands.ListCalls: call_commands.list_calls,
     commands.PageCalls: call_pages.page_calls,
     commands.GetCall: call_commands.get_call,

@@ -16,7 +16,16 @@ from tapeline.domain.application import Application
 from tapeline.domain.call import Call, EndCause, EndSource
 from tapeline.domain.command import RecordOnAnswer
 from tapeline.domain.conference import Conference, ConferenceEnd, Participant
-from tapeline.domain.id import AccountId, CallId, ConferenceId, EpochMs, RecordingId
+from tapeline.domain.id import (
+    AccountId,
+    CallId,
+    ConferenceId,
+    EndpointId,
+    EpochMs,
+    RecordingId,
+    TrunkId,
+)
+from tapeline.domain.policy import RecordPolicy
 from tapeline.domain.recording import RecordingEnd
 from tapeline.domain.signal import HeardBy, LegHandle, RecorderHandle, RoomHandle
 from tapeline.domain.sound import Keys, Sound
@@ -47,6 +56,16 @@ class RecordingTarget:
         return any(each.is_paused and not each.is_stopping for each in self.recordings.values())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """By what a call came in, or goes out."""
+
+    endpoint_id: EndpointId | None = None
+    trunk_id: TrunkId | None = None
+    number: str | None = None
+    """The pattern that the called name fitted."""
+
+
 @dataclass(slots=True, kw_only=True)
 class LiveCall(RecordingTarget):
     """`call` is the row as last committed."""
@@ -54,6 +73,11 @@ class LiveCall(RecordingTarget):
     leg: LegHandle
     call: Call
     application: Application | None
+    passage: Passage = Passage()
+    policy: RecordPolicy | None = None
+    """What is to be recorded of it unasked."""
+    is_policy_followed: bool = False
+    """Its recording was begun, or missed."""
     seat: "Seat | None" = None
     end: End | None = None
     has_rung: bool = False
@@ -174,6 +198,8 @@ class LiveRecording:
     dialect: str
     target: RecordingTarget
     recorder: RecorderHandle | None = None
+    is_by_policy: bool = False
+    """Nobody asked for it, and a stop of all there is does not mean it."""
     is_stopping: bool = False
     is_paused: bool = False
     """From before the core pauses it until after it has resumed it."""

@@ -9,6 +9,7 @@ from tapeline.control.credentials import AccountCache
 from tapeline.control.live import Live, LiveCall
 from tapeline.control.sounds import NoSounds
 from tapeline.control.tasks import Tasks
+from tapeline.control.trunks.states import TrunkStates
 from tapeline.domain import signal
 from tapeline.domain.account import Account
 from tapeline.domain.id import EpochMs, RecordingId
@@ -126,5 +127,8 @@ class Parts:
     tasks: Tasks = field(default_factory=Tasks)
     """What goes on after the command that began it was answered."""
     programs: ProgramsToCome = field(default_factory=ProgramsToCome)
+    trunks: TrunkStates = field(default_factory=TrunkStates)
+    realm: str = "tapeline"
+    """Of digest: passwords of endpoints are hashed with it."""
     live: Live = field(default_factory=Live)
     counts: Counts = field(default_factory=Counts)

@@ -6,7 +6,7 @@ TapelineError
 ├─ NotFound                   resource, name
 │   ├─ AccountNotFound  ApplicationNotFound  CallNotFound  ConferenceNotFound
 │   ├─ RecordingNotFound  ParticipantNotFound  TranscriptNotFound
-│   └─ EndpointNotFound  TrunkNotFound  PolicyNotFound
+│   └─ EndpointNotFound  TrunkNotFound  NumberNotFound  PolicyNotFound
 ├─ Invalid                    field, value, expected
 │   ├─ MissingValue  InvalidChoice  OutOfRange  InvalidUrl  InvalidBody
 │   ├─ AnswerInvalid          an answer document that cannot be followed
@@ -87,6 +87,10 @@ class EndpointNotFound(NotFound):
 
 class TrunkNotFound(NotFound):
     resource = "trunk"
+
+
+class NumberNotFound(NotFound):
+    resource = "number"
 
 
 class PolicyNotFound(NotFound):

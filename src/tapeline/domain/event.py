@@ -178,6 +178,10 @@ class RecordingFinished(RecordingEvent):
     """Terminal: completed, failed or absent. The file, if any, can be read before this is sent."""
 
 
+class RecordingMissed(RecordingEvent):
+    """A policy wanted the call recorded, and it is not; `recording.reason` says why."""
+
+
 class RecordingDeleted(RecordingEvent):
     pass
 

@@ -11,6 +11,7 @@ from tapeline.domain.id import (
     EpochMs,
     MemberId,
     NodeId,
+    PolicyId,
     RecordingId,
 )
 from tapeline.domain.signal import PauseAs
@@ -146,6 +147,8 @@ class Starter:
     callback_method: str = "POST"
     extras: Mapping[str, str] = field(default_factory=dict)
     """What only the dialect understands; handed back to it with every event."""
+    policy_id: PolicyId | None = None
+    """Nobody asked: a policy wants calls like this one recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,9 @@ from enum import StrEnum
 from tapeline.domain.e164 import NumberRules
 from tapeline.domain.id import AccountId, ApplicationId, EpochMs, TrunkId
 
+CODECS = ("opus", "G722", "PCMU", "PCMA", "L16")
+"""That calls of a trunk may be narrowed to."""
+
 
 class SrtpPolicy(StrEnum):
     """Of calls that we send there."""

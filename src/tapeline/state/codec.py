@@ -114,6 +114,7 @@ def encode_starter(starter: Starter) -> Json:
         "callback_url": starter.callback_url,
         "callback_method": starter.callback_method,
         "extras": dict(starter.extras),
+        "policy_id": starter.policy_id,
     }
 
 
@@ -124,6 +125,7 @@ def decode_starter(body: Json) -> Starter:
         callback_url=body["callback_url"],
         callback_method=body["callback_method"],
         extras=body["extras"],
+        policy_id=body.get("policy_id"),
     )
 
 

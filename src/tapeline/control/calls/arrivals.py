@@ -1,87 +1,230 @@
 """Calls that come in: whose they are, their row, their program."""
 
-from tapeline.control.calls.ends import NOT_FOUND, REASONS, UNAVAILABLE
-from tapeline.control.live import LiveCall
+from dataclasses import dataclass
+
+from tapeline.control.calls.ends import FORBIDDEN, NOT_FOUND, REASONS, UNAVAILABLE, ended_call
+from tapeline.control.live import End, LiveCall, Passage
 from tapeline.control.parts import Parts
+from tapeline.control.policy import policy_of
 from tapeline.domain import event, signal
 from tapeline.domain.account import Account
 from tapeline.domain.application import Application, Number
-from tapeline.domain.call import Call, CallState, Direction
+from tapeline.domain.call import Call, CallState, Direction, EndCause, EndSource
+from tapeline.domain.e164 import to_e164
+from tapeline.domain.endpoint import Endpoint
 from tapeline.domain.error import EngineFailed
-from tapeline.domain.id import CallId, EventId, new_uuid
+from tapeline.domain.id import (
+    AccountId,
+    ApplicationId,
+    CallId,
+    EndpointId,
+    EventId,
+    TrunkId,
+    new_uuid,
+)
+from tapeline.domain.policy import RecordPolicy
 from tapeline.domain.port import Transaction
+from tapeline.domain.trunk import Trunk
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
 
 
+class _Stranger(Exception):
+    """Its endpoint or trunk was removed in this moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Whose the call is, and what it is answered with."""
+
+    account: Account
+    application: Application
+    called: str
+    caller: str
+    matched: str
+    passage: Passage
+    policy: RecordPolicy | None
+    trunk: Trunk | None = None
+
+
 async def arrive(parts: Parts, arrived: signal.CallArrived) -> None:
-    """Finds number, application and account; adds the row; hands the call to its program."""
+    """Finds application and account; adds the row; hands the call to its program."""
     if parts.live.is_draining:
         await _refuse(parts, arrived, UNAVAILABLE)
         return
-    found = await parts.store.read(lambda tx: _destination(tx, arrived.called))
+    try:
+        found = await parts.store.read(lambda tx: _find(tx, arrived))
+    except _Stranger:
+        await _refuse(parts, arrived, FORBIDDEN)
+        return
     if found is None:
         parts.counts.add("calls_to_unknown_numbers")
         _log.info("call_refused", reason="unknown number", source=arrived.source)
         await _refuse(parts, arrived, NOT_FOUND)
         return
-    number, application, account = found
-    call = _new_call(parts, arrived, number, application)
+    call = _new_call(parts, arrived, found)
+    if found.trunk is not None and not parts.trunks.take_channel(found.trunk):
+        await _refuse_for_full_trunk(parts, arrived, call, found.trunk)
+        return
+    try:
+        await _store(parts, call, found)
+    except BaseException:
+        if found.trunk is not None:
+            parts.trunks.free_channel(found.trunk.id)
+        await _refuse(parts, arrived, UNAVAILABLE)
+        raise
+    live_call = LiveCall(
+        leg=arrived.leg,
+        call=call,
+        application=found.application,
+        passage=found.passage,
+        policy=found.policy,
+    )
+    parts.live.add_call(live_call)
+    _log.info(
+        "call_arrived",
+        call=call.id,
+        application=found.application.id,
+        source=arrived.source,
+        endpoint=found.passage.endpoint_id,
+        trunk=found.passage.trunk_id,
+    )
+    parts.programs.start(live_call)
 
+
+async def _store(parts: Parts, call: Call, found: _Found) -> None:
     def work(tx: Transaction) -> None:
         tx.calls.add(call)
         tx.emit(
             event.CallArrived(
                 id=EventId(new_uuid()),
                 at_ms=call.created_at_ms,
-                account=account,
+                account=found.account,
                 call=call,
-                application=application,
+                application=found.application,
             )
         )
 
-    try:
-        await parts.store.write(work)
-    except BaseException:
-        await _refuse(parts, arrived, UNAVAILABLE)
-        raise
-    live_call = LiveCall(leg=arrived.leg, call=call, application=application)
-    parts.live.add_call(live_call)
-    _log.info("call_arrived", call=call.id, application=application.id, source=arrived.source)
-    parts.programs.start(live_call)
+    await parts.store.write(work)
 
 
-def _destination(tx: Transaction, called: str) -> tuple[Number, Application, Account] | None:
+# Whose it is.
+
+
+def _find(tx: Transaction, arrived: signal.CallArrived) -> _Found | None:
+    """None: nothing answers there. Raises _Stranger."""
+    if not arrived.owner:
+        return _by_number(tx, arrived.called, arrived.caller, Passage())
+    endpoint = tx.endpoints.get(EndpointId(arrived.owner))
+    if endpoint is not None:
+        return _of_endpoint(tx, arrived, endpoint)
+    trunk = tx.trunks.get(TrunkId(arrived.owner))
+    if trunk is not None:
+        return _of_trunk(tx, arrived, trunk)
+    raise _Stranger
+
+
+def _of_endpoint(tx: Transaction, arrived: signal.CallArrived, endpoint: Endpoint) -> _Found | None:
+    """Who it is, it has proved; what its From says is not taken for it."""
+    passage = Passage(endpoint_id=endpoint.id)
+    caller = endpoint.caller or endpoint.username
+    if endpoint.application_id is not None:
+        return _by_application(
+            tx, endpoint.account_id, endpoint.application_id, arrived.called, caller, passage
+        )
+    found = _by_number(tx, arrived.called, caller, passage)
+    return found if found is not None and found.account.id == endpoint.account_id else None
+
+
+def _of_trunk(tx: Transaction, arrived: signal.CallArrived, trunk: Trunk) -> _Found | None:
+    """A number may have been added as the carrier writes it, too."""
+    passage = Passage(trunk_id=trunk.id)
+    called, caller = (to_e164(each, trunk.numbers) for each in (arrived.called, arrived.caller))
+    if trunk.application_id is not None:
+        return _by_application(
+            tx, trunk.account_id, trunk.application_id, called, caller, passage, trunk
+        )
+    return _by_number(tx, called, caller, passage, trunk) or _by_number(
+        tx, arrived.called, caller, passage, trunk
+    )
+
+
+def _by_number(
+    tx: Transaction, called: str, caller: str, passage: Passage, trunk: Trunk | None = None
+) -> _Found | None:
     number = tx.numbers.match(called)
     if number is None:
         return None
-    application = tx.applications.get(number.application_id)
-    account = tx.accounts.get(number.account_id)
+    passage = Passage(
+        endpoint_id=passage.endpoint_id, trunk_id=passage.trunk_id, number=number.pattern
+    )
+    return _by_application(
+        tx, number.account_id, number.application_id, called, caller, passage, trunk, number
+    )
+
+
+def _by_application(  # noqa: PLR0913, PLR0917 what was found on the way
+    tx: Transaction,
+    account_id: AccountId,
+    application_id: ApplicationId,
+    called: str,
+    caller: str,
+    passage: Passage,
+    trunk: Trunk | None = None,
+    number: Number | None = None,
+) -> _Found | None:
+    application = tx.applications.get(application_id)
+    account = tx.accounts.get(account_id)
     if application is None or application.deleted_at_ms is not None or account is None:
         return None
-    return number, application, account
+    return _Found(
+        account=account,
+        application=application,
+        called=called,
+        caller=caller,
+        matched=(number.match(called) or "") if number is not None else "",
+        passage=passage,
+        policy=policy_of(tx, passage, application.id),
+        trunk=trunk,
+    )
 
 
-def _new_call(
-    parts: Parts, arrived: signal.CallArrived, number: Number, application: Application
-) -> Call:
+def _new_call(parts: Parts, arrived: signal.CallArrived, found: _Found) -> Call:
     return Call(
         id=CallId(new_uuid()),
-        account_id=number.account_id,
-        application_id=application.id,
-        dialect=application.dialect,
+        account_id=found.account.id,
+        application_id=found.application.id,
+        dialect=found.application.dialect,
         node_id=parts.ownership.node_id,
         direction=Direction.INBOUND,
-        caller=arrived.caller,
+        caller=found.caller,
         caller_name=arrived.caller_name,
-        called=arrived.called,
-        matched=number.match(arrived.called) or "",
+        called=found.called,
+        matched=found.matched,
         session_id=new_uuid(),
         state=CallState.RINGING,
         headers=dict(arrived.extra_headers),
         created_at_ms=parts.clock.now_ms(),
     )
+
+
+# Refusals.
+
+
+async def _refuse_for_full_trunk(
+    parts: Parts, arrived: signal.CallArrived, call: Call, trunk: Trunk
+) -> None:
+    """Its row says so to people; programs hear of calls that they could steer."""
+    parts.counts.add("calls_refused_by_full_trunks")
+    detail = f"trunk {trunk.name} has {trunk.channel_limit} calls already, the most allowed"
+    end = End(cause=EndCause.BUSY, source=EndSource.SYSTEM, detail=detail)
+    _log.warning("call_refused", reason=detail, call=call.id, source=arrived.source)
+    try:
+        await _refuse(parts, arrived, UNAVAILABLE)
+    finally:
+        row = ended_call(call, end, parts.clock.now_ms())
+        await parts.store.write(lambda tx: tx.calls.add(row))
 
 
 async def _refuse(parts: Parts, arrived: signal.CallArrived, status: int) -> None:

@@ -7,6 +7,7 @@ from tapeline.domain import signal
 from tapeline.domain.call import Call, CallState, Direction, EndCause, EndSource
 from tapeline.domain.id import EpochMs
 
+FORBIDDEN = 403
 NOT_FOUND = 404
 UNAVAILABLE = 503
 REASONS = {
@@ -27,7 +28,7 @@ CAUSES = {
     480: EndCause.NO_ANSWER,
     484: EndCause.UNKNOWN_NUMBER,
     486: EndCause.BUSY,
-    487: EndCause.CANCELED,
+    487: EndCause.NO_ANSWER,  # unasked: the far end gave up by itself
     500: EndCause.NETWORK,
     502: EndCause.NETWORK,
     503: EndCause.NETWORK,
@@ -35,7 +36,7 @@ CAUSES = {
     600: EndCause.BUSY,
     604: EndCause.UNKNOWN_NUMBER,
 }
-"""By a final response's status (RFC 3261 §21); every other one rejects."""
+"""By a final response's status (RFC 3261 §21); every other one rejects, 403 and 603 above all."""
 
 _ENDS = {
     "remote_bye": End(cause=EndCause.NORMAL, source=EndSource.CALLER),

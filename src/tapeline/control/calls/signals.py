@@ -10,6 +10,7 @@ from tapeline.control.conferences.signals import left_because_call_ended
 from tapeline.control.live import LiveCall
 from tapeline.control.parts import Parts
 from tapeline.control.playing.press import press_beside
+from tapeline.control.policy import record_from
 from tapeline.domain import event, signal
 from tapeline.domain.account import Account
 from tapeline.domain.application import Application
@@ -17,6 +18,7 @@ from tapeline.domain.call import Call, CallState
 from tapeline.domain.command import RecordOnAnswer, StartCallRecording
 from tapeline.domain.error import Conflict, NotFound, Unavailable
 from tapeline.domain.id import EventId, new_uuid
+from tapeline.domain.policy import RecordFrom
 from tapeline.domain.port import Transaction
 from tapeline.telemetry import get_logger
 
@@ -52,6 +54,7 @@ async def note_answered(parts: Parts, answered: signal.CallAnswered) -> None:
     _log.info("call_answered", call=call.id)
     if live_call.keys_on_answer is not None:
         press_beside(parts, [live_call], live_call.keys_on_answer)
+    await record_from(parts, live_call, RecordFrom.ANSWER)
     wanted, live_call.record_on_answer = live_call.record_on_answer, None
     if wanted is not None:
         await _record(parts, live_call, wanted)
@@ -96,6 +99,8 @@ async def note_ended(parts: Parts, ended: signal.CallEnded) -> None:
         )
     finally:
         parts.live.remove_call(live_call)
+        if live_call.passage.trunk_id is not None:
+            parts.trunks.free_channel(live_call.passage.trunk_id)
         live_call.ended.set()
     _log.info("call_ended", call=call.id, cause=end.cause, source=end.source, detail=end.detail)
 

@@ -6,9 +6,11 @@ from tapeline.control.conferences.members import apply_seat, leave_seat
 from tapeline.control.conferences.seats import complete_if_empty, context_of, stop_hold_music
 from tapeline.control.live import LiveConference, Seat, epoch_ms
 from tapeline.control.parts import Parts
+from tapeline.control.policy import record_from
 from tapeline.domain import event, signal
 from tapeline.domain.conference import Conference, ConferenceState, Participant, ParticipantState
 from tapeline.domain.id import EventId, new_uuid
+from tapeline.domain.policy import RecordFrom
 from tapeline.domain.port import Transaction
 from tapeline.telemetry import get_logger
 
@@ -19,6 +21,7 @@ async def note_joined(parts: Parts, joined: signal.ParticipantJoined) -> None:
     seat = parts.live.seat(joined.leg, joined.room)
     if seat is None:
         return
+    await record_from(parts, seat.live_call, RecordFrom.BRIDGE)
     conference = seat.conference
     starts = seat.start_on_enter and conference.conference.state is ConferenceState.INIT
     row = conference.conference

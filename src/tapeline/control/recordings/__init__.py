@@ -7,6 +7,7 @@ from tapeline.control.recordings.kept import (
     get_recording,
     list_recordings,
 )
+from tapeline.control.recordings.missed import missed_recording
 from tapeline.control.recordings.pause import (
     note_resumed,
     pause_call_recording,
@@ -30,6 +31,7 @@ __all__ = [
     "finish_put_off",
     "get_recording",
     "list_recordings",
+    "missed_recording",
     "note_armed",
     "note_finished",
     "note_resumed",

@@ -172,7 +172,12 @@ async def _arm(
     A start that the core refused was never a recording to its caller: the row says failed, and
     nobody is told.
     """
-    live = LiveRecording(id=recording.id, dialect=recording.starter.dialect, target=target)
+    live = LiveRecording(
+        id=recording.id,
+        dialect=recording.starter.dialect,
+        target=target,
+        is_by_policy=recording.starter.policy_id is not None,
+    )
     parts.live.add_recording(live)
     try:
         with parts.live.arming(live):

@@ -41,6 +41,8 @@ async def _stop_chosen(
     refusal: EngineFailed | None = None
     async with target.recording_lock:
         recordings = await chosen(parts, target, command.dialect, command.recording_id)
+        if command.recording_id is None:
+            recordings = [each for each in recordings if not each.is_by_policy]
         if not recordings and not command.is_idempotent:
             raise NotRecording(word_of(target))
         await _merge_extras(parts, recordings, command.extras)

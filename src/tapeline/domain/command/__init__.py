@@ -53,6 +53,14 @@ from tapeline.domain.command.conferences import (
     SetParticipants,
 )
 from tapeline.domain.command.deliveries import DeliveryView, ListDeliveries
+from tapeline.domain.command.endpoints import (
+    AddEndpoint,
+    EndpointView,
+    ListEndpoints,
+    Registered,
+    RemoveEndpoint,
+    SetEndpointPassword,
+)
 from tapeline.domain.command.playing import (
     Before,
     GatherDigits,
@@ -65,6 +73,12 @@ from tapeline.domain.command.playing import (
     StopGathering,
     StopPlayingToCall,
     StopPlayingToConference,
+)
+from tapeline.domain.command.policies import (
+    ListPolicies,
+    PolicyView,
+    RemovePolicy,
+    SetPolicy,
 )
 from tapeline.domain.command.recordings import (
     DeleteRecording,
@@ -90,10 +104,20 @@ from tapeline.domain.command.transcripts import (
     TranscriptView,
     ViewTranscript,
 )
+from tapeline.domain.command.trunks import (
+    AddTrunk,
+    GetTrunk,
+    ListTrunks,
+    RemoveTrunk,
+    SetTrunkPassword,
+    TrunkView,
+)
 
 __all__ = [
     "AccountCreated",
+    "AddEndpoint",
     "AddNumber",
+    "AddTrunk",
     "AnswerCall",
     "Before",
     "BridgeCalls",
@@ -114,6 +138,7 @@ __all__ = [
     "Done",
     "EndConference",
     "EndConferences",
+    "EndpointView",
     "GatherDigits",
     "GetAccount",
     "GetApplication",
@@ -121,6 +146,7 @@ __all__ = [
     "GetConference",
     "GetRecording",
     "GetTranscript",
+    "GetTrunk",
     "HangUpCall",
     "Hearing",
     "JoinCall",
@@ -131,9 +157,12 @@ __all__ = [
     "ListCalls",
     "ListConferences",
     "ListDeliveries",
+    "ListEndpoints",
     "ListNumbers",
+    "ListPolicies",
     "ListRecordings",
     "ListTranscripts",
+    "ListTrunks",
     "Members",
     "Once",
     "PageCalls",
@@ -142,17 +171,25 @@ __all__ = [
     "PauseConferenceRecording",
     "PlayToCall",
     "PlayToConference",
+    "PolicyView",
     "RecordOnAnswer",
     "RecordingFilter",
     "RecordingPage",
     "RecordingView",
+    "Registered",
     "RejectCall",
+    "RemoveEndpoint",
     "RemoveParticipants",
+    "RemovePolicy",
+    "RemoveTrunk",
     "SendDigits",
     "SendDigitsToConference",
     "SetAccount",
     "SetCallRole",
+    "SetEndpointPassword",
     "SetParticipants",
+    "SetPolicy",
+    "SetTrunkPassword",
     "StartCallRecording",
     "StartConferenceRecording",
     "StopCallRecording",
@@ -165,6 +202,7 @@ __all__ = [
     "TranscriptView",
     "TransferCall",
     "TransferToAddress",
+    "TrunkView",
     "UpdateApplication",
     "UpdateCall",
     "ViewTranscript",
