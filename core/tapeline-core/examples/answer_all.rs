@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let loopback: Vec<_> = Network::parse("127.0.0.0/8").into_iter().collect();
     let config = SipConfig {
         udp: vec![address.parse()?],
+        streams: Vec::new(),
         advertised: None,
         ports: PortPool::new([127, 0, 0, 1].into(), 20_000..=39_999)?,
         codecs: Preference::default(),

@@ -21,6 +21,7 @@ use crate::boundary::handle::{
 };
 use crate::boundary::ledger::{Gone, Ledger, Pending};
 use crate::boundary::sink::{EventQueue, EventSink, event_path};
+use crate::boundary::transport::Transport;
 use crate::boundary::warnings;
 use crate::media::codec::Rate;
 use crate::media::command::{MediaCommand, MediaHandle};
@@ -44,6 +45,8 @@ const BYE_GRACE: Duration = Duration::from_millis(1_500);
 pub struct CoreConfig {
     /// Where to listen for SIP over UDP; at least one, port 0 lets the kernel choose.
     pub sip_udp: Vec<SocketAddr>,
+    /// Where to listen for SIP over streams.
+    pub sip_streams: Vec<(Transport, SocketAddr)>,
     /// Our address in Contact and SDP; `None`: the one that faces each peer.
     pub advertised: Option<IpAddr>,
     pub rtp_ports: RangeInclusive<u16>,
@@ -161,6 +164,11 @@ impl Core {
     /// What the SIP sockets are bound to, in the order of the configuration.
     pub fn sip_addresses(&self) -> &[SocketAddr] {
         self.sip.local_addresses()
+    }
+
+    /// The same for streams.
+    pub fn sip_stream_addresses(&self) -> &[(Transport, SocketAddr)] {
+        self.sip.stream_addresses()
     }
 
     /// Readable when events wait.
@@ -428,8 +436,9 @@ fn sip_config(config: &CoreConfig) -> io::Result<SipConfig> {
     }
     Ok(SipConfig {
         udp: config.sip_udp.clone(),
+        streams: config.sip_streams.clone(),
         advertised: config.advertised,
-        ports: PortPool::new(rtp_bind_address(&config.sip_udp), config.rtp_ports.clone())?,
+        ports: PortPool::new(rtp_bind_address(config), config.rtp_ports.clone())?,
         codecs: config.codecs.clone(),
         user_agent: config.user_agent.clone(),
         realm: config.realm.clone(),
@@ -445,13 +454,15 @@ fn sip_config(config: &CoreConfig) -> io::Result<SipConfig> {
 }
 
 /// Audio is bound where SIP is; to every address when SIP listens on several.
-fn rtp_bind_address(sip: &[SocketAddr]) -> IpAddr {
-    let mut addresses = sip.iter().map(SocketAddr::ip);
+fn rtp_bind_address(config: &CoreConfig) -> IpAddr {
+    let streams = config.sip_streams.iter().map(|(_, address)| address);
+    let sip: Vec<_> = config.sip_udp.iter().chain(streams).collect();
+    let mut addresses = sip.iter().map(|address| address.ip());
     let first = addresses.next().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     if addresses.all(|other| other == first) {
         return first;
     }
-    if sip.iter().all(SocketAddr::is_ipv4) {
+    if sip.iter().all(|address| address.is_ipv4()) {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED)
     } else {
         IpAddr::V6(Ipv6Addr::UNSPECIFIED)

@@ -34,6 +34,10 @@ counters! {
     sip_wrong_digest,
     /// From a source that is not heard for a while.
     sip_silenced,
+    sip_streams_opened,
+    sip_streams_closed,
+    /// Turned away: as many as may be were open, or no handshake was done in time.
+    sip_streams_refused,
     calls_arrived,
     /// INVITEs of ours.
     calls_dialled,

@@ -2,19 +2,16 @@
 //! become another header line, another address or another request.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-/// Bytes of a URI, characters of a name, bytes of all extra headers together: an INVITE stays one
-/// datagram.
-const MAX_URI: usize = 1_024;
+use crate::boundary::destination::Destination;
+
+/// Characters of a name, bytes of all extra headers together: an INVITE stays one datagram.
 const MAX_CALLER: usize = 256;
 const MAX_HEADERS: usize = 32;
 const MAX_HEADER_BYTES: usize = 8_192;
 /// No call rings for longer.
 const MAX_RING: Duration = Duration::from_secs(24 * 3_600);
-/// RFC 3261 §19.1.2.
-const DEFAULT_PORT: u16 = 5060;
 
 /// What cannot be dialled, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,19 +25,11 @@ impl fmt::Display for BadDial {
 
 impl std::error::Error for BadDial {}
 
-/// Where the INVITE goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum DialHost {
-    Address(IpAddr),
-    Name(String),
-}
-
 /// A call that may be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dial {
     pub(crate) uri: String,
-    pub(crate) host: DialHost,
-    pub(crate) port: u16,
+    pub(crate) destination: Destination,
     /// User part of From, escaped; empty: anonymous.
     pub(crate) caller: String,
     /// As between the quotes of a display name.
@@ -50,7 +39,7 @@ pub struct Dial {
 }
 
 impl Dial {
-    /// `uri` is a `sip:` URI over UDP; `headers` are named `X-…`; after `ring_limit` (a day at most)
+    /// `uri` is a `sip:` or `sips:` URI; `headers` are named `X-…`; after `ring_limit` (a day at most)
     /// without an answer the call is cancelled.
     pub fn new(
         uri: &str,
@@ -59,7 +48,8 @@ impl Dial {
         headers: Vec<(String, String)>,
         ring_limit: Duration,
     ) -> Result<Self, BadDial> {
-        let (host, port) = destination(uri).map_err(|why| BadDial(format!("{uri:?} {why}")))?;
+        let destination =
+            Destination::of_uri(uri).map_err(|why| BadDial(format!("{uri:?} {why}")))?;
         for (what, text) in [("caller", caller), ("caller name", caller_name)] {
             if text.chars().count() > MAX_CALLER || text.contains(char::is_control) {
                 let rule = format!("exceeds {MAX_CALLER} characters or holds control characters");
@@ -69,88 +59,23 @@ impl Dial {
         check_headers(&headers)?;
         Ok(Self {
             uri: uri.to_owned(),
-            host,
-            port,
+            destination,
             caller: escaped_user(caller),
             caller_name: caller_name.replace('\\', "\\\\").replace('"', "\\\""),
             headers,
             ring_limit: ring_limit.min(MAX_RING),
         })
     }
-}
 
-/// Host and port of a `sip:` URI (RFC 3261 §19.1.1); the error completes "URI …".
-fn destination(uri: &str) -> Result<(DialHost, u16), &'static str> {
-    const NONE: &str = "is no sip: URI";
-    if uri.len() > MAX_URI || !uri.bytes().all(is_uri_byte) || has_broken_escape(uri) {
-        return Err(NONE);
-    }
-    let (scheme, rest) = uri.split_once(':').ok_or(NONE)?;
-    if !scheme.eq_ignore_ascii_case("sip") {
-        return Err(NONE);
-    }
-    let rest = match rest.split_once('@') {
-        Some((user, _)) if user.is_empty() || user.starts_with(':') => return Err(NONE),
-        Some((_, rest)) => rest,
-        None => rest,
-    };
-    if rest.contains('?') {
-        return Err("brings headers of its own");
-    }
-    let mut parts = rest.split(';');
-    let address = parts.next().unwrap_or_default();
-    let is_other_transport = parts.any(|parameter| {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        name.eq_ignore_ascii_case("transport") && !value.eq_ignore_ascii_case("udp")
-    });
-    if is_other_transport {
-        return Err("asks for another transport than UDP");
-    }
-    host_and_port(address).ok_or(NONE)
-}
-
-fn host_and_port(text: &str) -> Option<(DialHost, u16)> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']')?;
-            (DialHost::Address(host.parse::<Ipv6Addr>().ok()?.into()), port)
+    /// Sends it there instead of where its URI says: a registered phone's route
+    /// (`tls;192.0.2.1:40000`), or a URI. Nothing when empty.
+    pub fn by_route(mut self, route: &str) -> Result<Self, BadDial> {
+        if !route.is_empty() {
+            self.destination =
+                Destination::of_route(route).map_err(|why| BadDial(format!("{route:?} {why}")))?;
         }
-        None => {
-            let colon = text.find(':').unwrap_or(text.len());
-            let (host, port) = text.split_at_checked(colon)?;
-            let address = host.parse().map(DialHost::Address);
-            (address.ok().or_else(|| name(host))?, port)
-        }
-    };
-    let port = match port.strip_prefix(':') {
-        Some(port) => port.parse().ok().filter(|&port| port > 0)?,
-        None => port.is_empty().then_some(DEFAULT_PORT)?,
-    };
-    Some((host, port))
-}
-
-/// A host name (RFC 1123 §2.1, and the underscores that some networks use). Its last label is not a
-/// number, or `1.2.3.400` would be asked of a name server.
-fn name(host: &str) -> Option<DialHost> {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    let bare = host.strip_suffix('.').unwrap_or(host);
-    let is_number = bare.rsplit('.').next()?.bytes().all(|b| b.is_ascii_digit());
-    let is_name = bare.len() <= 253 && bare.split('.').all(is_label) && !is_number;
-    is_name.then(|| DialHost::Name(host.to_owned()))
-}
-
-/// RFC 3261 §25.1 `SIP-URI`.
-fn is_uri_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.!~*'()%:;=@&+$,?/[]".contains(&byte)
-}
-
-fn has_broken_escape(uri: &str) -> bool {
-    let mut parts = uri.split('%');
-    parts.next();
-    parts.any(|rest| !rest.get(..2).is_some_and(|d| d.bytes().all(|b| b.is_ascii_hexdigit())))
+        Ok(self)
+    }
 }
 
 /// RFC 3261 §25.1 `user`; what could be read as a parameter is escaped too.
@@ -195,33 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn a_uri_says_where_the_call_goes() {
-        let cases = [
-            ("sip:bob@192.0.2.1", "192.0.2.1", 5060),
-            ("SIP:+4930%20x;p=1@192.0.2.1:5070;transport=UDP;lr", "192.0.2.1", 5070),
-            ("sip:192.0.2.1:1", "192.0.2.1", 1),
-            ("sip:bob:secret@[2001:db8::1]:5070", "2001:db8::1", 5070),
-            ("sip:b?b/1@[::1]", "::1", 5060),
-            ("sip:bob@trunk.example.", "trunk.example.", 5060),
-            ("sip:bob@sip_1.example:5062;user=phone", "sip_1.example", 5062),
-        ];
-        for (uri, host, port) in cases {
-            let dial = dial(uri).unwrap();
-            let expected = host.parse().map(DialHost::Address);
-            assert_eq!(dial.host, expected.unwrap_or(DialHost::Name(host.into())), "{uri}");
-            assert_eq!((dial.port, dial.uri.as_str()), (port, uri));
-        }
-    }
-
-    #[test]
     fn what_is_no_address_is_refused() {
-        let long = format!("sip:{}@h", "x".repeat(MAX_URI));
+        let long = format!("sip:{}@h", "x".repeat(1_024));
         for uri in [
             "",
             "sip:",
             "sip:@h",
             "bob@h",
-            "sips:bob@h",
             "tel:+49",
             "sip:bob@",
             "sip:bob@h:0",
@@ -234,8 +139,9 @@ mod tests {
             "sip:bob@1.2.3.400",
             "sip:bob@a..b",
             "sip:bob@h@i",
-            "sip:bob@h;transport=tcp",
-            "sip:bob@h;x;Transport=tls",
+            "sip:bob@h;transport=ws",
+            "sip:bob@h;x;Transport=sctp",
+            "sips:bob@h;transport=udp",
             "sip:bob@h?Subject=x",
             "sip:bob@h\r\nX: y",
             "sip:b ob@h",
@@ -248,7 +154,7 @@ mod tests {
         ] {
             assert!(dial(uri).is_err(), "{uri:?}");
         }
-        assert_eq!(dial("tel:1").unwrap_err().to_string(), "\"tel:1\" is no sip: URI");
+        assert_eq!(dial("tel:1").unwrap_err().to_string(), "\"tel:1\" is no sip: or sips: URI");
     }
 
     #[test]

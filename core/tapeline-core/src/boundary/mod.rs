@@ -3,6 +3,7 @@
 pub mod command;
 pub mod core;
 pub mod counters;
+pub(crate) mod destination;
 pub mod dial;
 pub mod digits;
 pub mod event;

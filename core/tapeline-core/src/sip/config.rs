@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::boundary::command::Access;
+use crate::boundary::transport::Transport;
 use crate::media::ports::PortPool;
 use crate::sdp::{Preference, Terms};
 
@@ -12,6 +13,8 @@ use crate::sdp::{Preference, Terms};
 pub struct SipConfig {
     /// Where to listen for UDP; port 0 lets the kernel choose.
     pub udp: Vec<SocketAddr>,
+    /// Where streams may arrive, and by which transport.
+    pub streams: Vec<(Transport, SocketAddr)>,
     /// Our address in Contact, Via and SDP. `None`: the address that the way back to the peer
     /// leaves from.
     pub advertised: Option<IpAddr>,
@@ -86,6 +89,42 @@ pub struct Limits {
     pub t1: Duration,
     /// How long [`stop`](crate::sip::SipHandle::stop) waits for answers to its BYEs.
     pub stop_grace: Duration,
+    pub streams: StreamLimits,
+}
+
+/// Of TCP, TLS, WS and WSS; past any of them the stream is closed.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamLimits {
+    /// Streams at once, ours included, and those of one source.
+    pub in_all: usize,
+    pub per_source: usize,
+    /// TLS and the upgrade to a WebSocket together; also the opening of one of ours.
+    pub handshake: Duration,
+    /// From the first byte of a message to its last.
+    pub message: Duration,
+    /// Without a byte from the peer.
+    pub idle: Duration,
+    /// One write that the peer does not take.
+    pub write: Duration,
+    /// Bytes that wait to be written.
+    pub queue: usize,
+    /// How long dialogs wait for the peer of a dead stream to come back by another.
+    pub grace: Duration,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self {
+            in_all: 4_096,
+            per_source: 64,
+            handshake: Duration::from_secs(5),
+            message: Duration::from_secs(10),
+            idle: Duration::from_secs(300),
+            write: Duration::from_secs(10),
+            queue: 256 * 1024,
+            grace: Duration::from_secs(30),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -97,6 +136,7 @@ impl Default for Limits {
             lookup: Duration::from_secs(5),
             t1: Duration::from_millis(500),
             stop_grace: Duration::from_secs(2),
+            streams: StreamLimits::default(),
         }
     }
 }

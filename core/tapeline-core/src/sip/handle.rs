@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -16,10 +16,11 @@ use crate::boundary::command::{CommandId, SipCommand};
 use crate::boundary::counters::{Counters, LegStats};
 use crate::boundary::handle::{LegHandle, SlotAllocator};
 use crate::boundary::sink::EventSink;
+use crate::boundary::transport::Transport;
 use crate::media::command::MediaHandle;
 use crate::sip::config::SipConfig;
 use crate::sip::thread::{Parts, run};
-use crate::sip::transport::bind_udp;
+use crate::sip::transport::{Door, bind_stream, bind_udp};
 
 /// Commands that wait for the SIP thread; beyond it [`SipBusy`].
 const COMMAND_QUEUE: usize = 8_192;
@@ -69,6 +70,7 @@ struct Inner {
     stop_limit: Duration,
     stats: LegStatsTable,
     addresses: Vec<SocketAddr>,
+    streams: Vec<(Transport, SocketAddr)>,
 }
 
 impl Drop for Inner {
@@ -93,6 +95,11 @@ impl SipHandle {
         &self.inner.addresses
     }
 
+    /// The same for streams.
+    pub fn stream_addresses(&self) -> &[(Transport, SocketAddr)] {
+        &self.inner.streams
+    }
+
     /// Ends every call (BYE, or 503 before the answer) and the thread. Returns within
     /// `Limits::stop_grace` and one second; false when the thread still ran then.
     pub fn stop(&self) -> bool {
@@ -105,6 +112,11 @@ impl SipHandle {
     }
 }
 
+fn open((transport, address): (Transport, SocketAddr)) -> io::Result<(Door, TcpListener)> {
+    let listener = bind_stream(address)?;
+    Ok((Door { transport, local: listener.local_addr()? }, listener))
+}
+
 /// Binds the sockets and starts the thread `tl-sip`.
 pub fn start(
     config: SipConfig,
@@ -115,6 +127,8 @@ pub fn start(
 ) -> io::Result<SipHandle> {
     let sockets = config.udp.iter().map(|&to| bind_udp(to)).collect::<io::Result<Vec<_>>>()?;
     let addresses = sockets.iter().map(|s| s.local_addr()).collect::<io::Result<Vec<_>>>()?;
+    let doors = config.streams.iter().map(|&door| open(door)).collect::<io::Result<Vec<_>>>()?;
+    let streams = doors.iter().map(|(door, _)| (door.transport, door.local)).collect();
     let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
     let (stopped_sender, stopped) = std_mpsc::channel();
     let stop = CancellationToken::new();
@@ -123,6 +137,7 @@ pub fn start(
     let parts = Parts {
         config,
         sockets,
+        doors,
         media,
         events,
         counters,
@@ -136,6 +151,6 @@ pub fn start(
         drop(stopped_sender);
     })?;
     let stopped = Mutex::new(stopped);
-    let inner = Inner { commands, stop, stopped, stop_limit, stats, addresses };
+    let inner = Inner { commands, stop, stopped, stop_limit, stats, addresses, streams };
     Ok(SipHandle { inner: Arc::new(inner) })
 }

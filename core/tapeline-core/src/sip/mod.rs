@@ -7,7 +7,8 @@
 //!
 //! A call of ours goes the other way: [`dialog`] sends its INVITE and keeps that transaction itself.
 //!
-//! UDP only: stream transports join in [`transport`].
+//! Streams (TCP, TLS, WebSocket) end in [`transport`] as one message after the other, and go the same
+//! way from there.
 
 mod config;
 mod dialog;
@@ -16,6 +17,7 @@ mod gate;
 mod guard;
 mod handle;
 mod rate;
+mod resolve;
 mod stack;
 mod strikes;
 mod tables;
@@ -23,5 +25,5 @@ mod thread;
 mod transport;
 mod wire;
 
-pub use config::{Limits, SipConfig, SrtpPolicy, SrtpRule};
+pub use config::{Limits, SipConfig, SrtpPolicy, SrtpRule, StreamLimits};
 pub use handle::{SipBusy, SipHandle, start};

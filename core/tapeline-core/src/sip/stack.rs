@@ -14,6 +14,7 @@ use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
 use rsipstack::transaction::key::TransactionKey;
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use crate::boundary::command::{CommandId, SipCommand};
 use crate::boundary::counters::Counters;
@@ -30,7 +31,7 @@ use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
 use crate::sip::strikes::{STRANGER, WRONG_ANSWER};
 use crate::sip::tables::Tables;
-use crate::sip::transport::Line;
+use crate::sip::transport::{Line, Lines};
 use crate::sip::wire::{self, Admission, Head, TagMaker, stateless, tag};
 use crate::sys::undelivered::Undelivered;
 
@@ -45,8 +46,7 @@ pub(super) struct Stack {
     pub endpoint: EndpointInnerRef,
     pub gate: RefCell<Gate>,
     verifier: RefCell<Verifier>,
-    /// What calls of ours leave by; fixed before the first command.
-    pub lines: RefCell<Vec<Rc<Line>>>,
+    pub lines: Rc<Lines>,
     arrivals: RefCell<TransactionReceiver>,
     tags: TagMaker,
     random: RandomState,
@@ -136,7 +136,7 @@ impl Stack {
             endpoint: endpoint.inner,
             gate: RefCell::new(gate),
             verifier: RefCell::new(verifier),
-            lines: RefCell::default(),
+            lines: Rc::default(),
             arrivals: RefCell::new(arrivals),
             tags: TagMaker::default(),
             random: RandomState::new(),
@@ -232,14 +232,10 @@ impl Stack {
         }
     }
 
-    // ---- datagrams
+    // ---- messages
 
-    pub async fn on_datagram(
-        self: &Rc<Self>,
-        line: &Rc<Line>,
-        datagram: &[u8],
-        source: SocketAddr,
-    ) {
+    /// A datagram, or one message of a stream.
+    pub async fn on_message(self: &Rc<Self>, line: &Rc<Line>, datagram: &[u8], source: SocketAddr) {
         Counters::add(&self.counters.sip_received, 1);
         let message = wire::trim(datagram);
         let is_known = wire::call_id(message).is_some_and(|id| self.tables.knows_call(id));
@@ -280,6 +276,7 @@ impl Stack {
                 let (status, extra) = match self.judge(&request, &key, &head, source, is_known) {
                     Verdict::Drop => return,
                     Verdict::Take { owner } => {
+                        self.take_back(line, &request, source);
                         let message = SipMessage::Request(request);
                         return self.to_transaction(line, source, owner, message).await;
                     }
@@ -304,6 +301,24 @@ impl Stack {
         if lost.is_unreachable {
             self.tables.invitations().iter().for_each(|ours| ours.on_undelivered(lost));
         }
+    }
+
+    /// A stream has ended. INVITEs of ours that nobody has answered are lost with it; dialogs live on
+    /// for a while in which their peer may come back by another line.
+    pub fn on_line_over(self: &Rc<Self>, line: &Rc<Line>) {
+        self.tables.invitations().iter().for_each(|ours| ours.on_line_over(line));
+        if !self.tables.legs().iter().any(|record| record.lives_on(line)) {
+            return;
+        }
+        let (stack, line) = (self.clone(), line.clone());
+        spawn(async move {
+            sleep(stack.config.limits.streams.grace).await;
+            for record in stack.tables.legs().iter().filter(|record| record.lives_on(&line)) {
+                if record.mailbox.try_send(Input::LineOver).is_err() {
+                    stack.end(record, EndedBy::Unreachable, 408);
+                }
+            }
+        });
     }
 
     fn judge(
@@ -383,6 +398,18 @@ impl Stack {
     fn strike(&self, source: SocketAddr, points: u32, now: Instant) {
         Counters::add(&self.counters.sip_refused_source, 1);
         self.gate.borrow_mut().strike(source.ip(), points, now);
+    }
+
+    /// The ACK of a dialog whose line is over comes by the peer's new one; its other requests are
+    /// noted where they are answered.
+    fn take_back(&self, line: &Rc<Line>, request: &Request, source: SocketAddr) {
+        if request.method != Method::Ack || !line.transport().is_reliable() {
+            return;
+        }
+        let record = to_tag(request).and_then(|tag| self.tables.dialog_of(request, tag));
+        if let Some(record) = record {
+            record.come_back(line, source);
+        }
     }
 
     /// Hands a message to rsipstack and takes what new transaction it made of it. Both are

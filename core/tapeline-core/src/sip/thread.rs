@@ -7,12 +7,13 @@
 //! | rsipstack's timers | [`keep_running`], started again | the timers that were due together |
 //! | anything else | [`run`], a new [`Stack`] on the same sockets | all legs |
 
-use std::net::UdpSocket;
+use std::net::{TcpListener as StdListener, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -29,7 +30,7 @@ use crate::sip::config::SipConfig;
 use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
 use crate::sip::stack::{Stack, spawn};
-use crate::sip::transport::{Line, Listener, MAX_DATAGRAM};
+use crate::sip::transport::{Door, Line, Listener, MAX_DATAGRAM, keep_open};
 
 /// Between two attempts after a failure, so that a lasting one costs no core.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -41,6 +42,7 @@ const LOOKUPS: usize = 32;
 pub(super) struct Parts {
     pub config: SipConfig,
     pub sockets: Vec<UdpSocket>,
+    pub doors: Vec<(Door, StdListener)>,
     pub media: MediaHandle,
     pub events: EventSink,
     pub counters: Arc<Counters>,
@@ -52,7 +54,7 @@ pub(super) struct Parts {
 
 /// Runs until `stop` is cancelled; rebuilt when it fails as a whole.
 pub(super) fn run(parts: Parts) {
-    let Parts { config, sockets, media, events, counters, slots, stats, mut commands, stop } =
+    let Parts { config, sockets, doors, media, events, counters, slots, stats, mut commands, stop } =
         parts;
     let config = Rc::new(config);
     loop {
@@ -68,7 +70,7 @@ pub(super) fn run(parts: Parts) {
             let stack = Rc::new(stack);
             let runtime = runtime().map_err(|error| error.to_string())?;
             let turn = catch_unwind(AssertUnwindSafe(|| {
-                let turn = turn(&stack, &runtime, &sockets, &mut commands, &stop);
+                let turn = turn(&stack, &runtime, (&sockets, &doors), &mut commands, &stop);
                 turn.map_err(|error| error.to_string())
             }));
             stack.drop_legs(EndedBy::Fault);
@@ -97,7 +99,7 @@ fn runtime() -> std::io::Result<Runtime> {
 fn turn(
     stack: &Rc<Stack>,
     runtime: &Runtime,
-    sockets: &[UdpSocket],
+    (sockets, doors): (&[UdpSocket], &[(Door, StdListener)]),
     commands: &mut mpsc::Receiver<(CommandId, SipCommand)>,
     stop: &CancellationToken,
 ) -> std::io::Result<()> {
@@ -109,7 +111,7 @@ fn turn(
             let listener = Listener::new(socket, advertised, stack.counters.clone()).await?;
             let (stack, listener) = (stack.clone(), Rc::new(listener));
             let line = Rc::new(Line::Udp(listener.clone()));
-            stack.lines.borrow_mut().push(line.clone());
+            stack.lines.add_udp(line.clone());
             let (shared, same) = (stack.clone(), listener.clone());
             spawn(async move {
                 let work = || receive(stack.clone(), listener.clone(), line.clone());
@@ -118,6 +120,15 @@ fn turn(
             spawn(async move {
                 let work = || hear_undelivered(shared.clone(), same.clone());
                 keep_running(&shared, "a loop of ICMP errors", work).await;
+            });
+        }
+        for (door, listener) in doors {
+            let listener = Rc::new(TcpListener::from_std(listener.try_clone()?)?);
+            let (stack, door) = (stack.clone(), *door);
+            stack.lines.add_door(door);
+            spawn(async move {
+                let work = || keep_open(stack.clone(), door, listener.clone());
+                keep_running(&stack, "a door for streams", work).await;
             });
         }
         let shared = stack.clone();
@@ -155,7 +166,7 @@ async fn receive(stack: Rc<Stack>, listener: Rc<Listener>, line: Rc<Line>) {
         match listener.receive(&mut buffer).await {
             Ok((length, source)) => {
                 let datagram = buffer.get(..length).unwrap_or_default();
-                if guarded(stack.on_datagram(&line, datagram, source)).await.is_err() {
+                if guarded(stack.on_message(&line, datagram, source)).await.is_err() {
                     Counters::add(&stack.counters.caught_panics, 1);
                     log::error!("a datagram from {source} made the SIP thread panic");
                 }

@@ -5,6 +5,7 @@
 
 pub mod digest;
 pub mod far_end;
+pub mod pipe;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tapeline_core::boundary::dial::Dial;
 use tapeline_core::boundary::event::{CallArrived, EndedBy, Event};
 use tapeline_core::boundary::handle::{LegHandle, SlotAllocator};
 use tapeline_core::boundary::sink::{EventQueue, event_path};
+use tapeline_core::boundary::transport::Transport;
 use tapeline_core::media::command::{MediaCommand, MediaHandle};
 use tapeline_core::media::ports::PortPool;
 use tapeline_core::sdp::Preference;
@@ -54,6 +56,7 @@ pub fn networks(texts: &[&str]) -> Vec<Network> {
 pub fn config() -> SipConfig {
     SipConfig {
         udp: vec!["127.0.0.1:0".parse().unwrap()],
+        streams: vec![(Transport::Tcp, "127.0.0.1:0".parse().unwrap())],
         advertised: None,
         ports: PortPool::new("127.0.0.1".parse().unwrap(), 42_000..=49_999).unwrap(),
         codecs: Preference::default(),
@@ -199,6 +202,22 @@ impl Node {
         counter(&self.counters).load(Ordering::Relaxed)
     }
 
+    /// Where the node takes streams of that transport.
+    pub fn door(&self, transport: Transport) -> SocketAddr {
+        let doors = self.sip.stream_addresses();
+        doors.iter().find(|(named, _)| *named == transport).expect("no such door").1
+    }
+
+    /// Waits until that many streams are open.
+    pub fn streams_become(&self, open: u64) {
+        let now = || self.count(|c| &c.sip_streams_opened) - self.count(|c| &c.sip_streams_closed);
+        let end = Instant::now() + PATIENCE;
+        while now() != open {
+            assert!(Instant::now() < end, "{} streams are open", now());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Waits until a figure is reached that another thread writes.
     pub fn slots_become(&self, in_use: usize) {
         let end = Instant::now() + PATIENCE;
@@ -286,6 +305,8 @@ pub struct Phone {
     /// Branch and CSeq of the INVITE, for CANCEL and for the ACK of a refusal.
     pub invite_branch: String,
     pub invite_seq: u32,
+    /// The transport in its Via.
+    pub via: &'static str,
     /// Header lines added to each request, with their line ends.
     pub extra: String,
     pub called: String,
@@ -319,6 +340,7 @@ impl Phone {
             seq: 0,
             invite_branch: String::new(),
             invite_seq: 0,
+            via: "UDP",
             extra: String::new(),
             called: "room-One".into(),
         }
@@ -328,16 +350,16 @@ impl Phone {
         self.socket.send_to(bytes.as_ref(), self.node).unwrap();
     }
 
-    fn branch() -> String {
+    pub fn branch() -> String {
         format!("z9hG4bK-t{}", NUMBER.fetch_add(1, Ordering::Relaxed))
     }
 
     pub fn text(&self, method: &str, branch: &str, seq: u32, body: &str) -> String {
-        let Self { me, node, call_id, from_tag, extra, called, contact, .. } = self;
+        let Self { me, node, call_id, from_tag, extra, called, contact, via, .. } = self;
         let to_tag = self.to_tag.as_ref().map(|t| format!(";tag={t}")).unwrap_or_default();
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         format!(
-            "{method} sip:{called}@{node} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch={branch};rport\r\n\
+            "{method} sip:{called}@{node} SIP/2.0\r\nVia: SIP/2.0/{via} {me};branch={branch};rport\r\n\
              Max-Forwards: 70\r\nFrom: \"Test Phone\" <sip:anna@{me}>;tag={from_tag}\r\n\
              To: <sip:{called}@{node}>{to_tag}\r\nCall-ID: {call_id}\r\nCSeq: {seq} {method}\r\n\
              Contact: <{contact}>\r\n{extra}{kind}Content-Length: {}\r\n\r\n{body}",

@@ -10,27 +10,28 @@
 //! | ring limit, hang-up, stop | CANCEL (`invitation`) |
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 
+use rsipstack::sip::Request;
 use rsipstack::transaction::random_text;
-use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout};
 
 use crate::boundary::command::{CommandId, SipCommand};
 use crate::boundary::counters::Counters;
-use crate::boundary::dial::{Dial, DialHost};
+use crate::boundary::dial::Dial;
 use crate::boundary::event::{EndedBy, Event};
 use crate::boundary::handle::LegHandle;
+use crate::boundary::transport::Transport;
 use crate::sdp::LocalDescription;
 use crate::sip::dialog::inbox::Inbox;
 use crate::sip::dialog::invitation::{self, Progress};
 use crate::sip::dialog::leg::{Leg, Next};
 use crate::sip::dialog::peer::Peer;
 use crate::sip::dialog::record::{DialogKey, LegRecord, Phase};
-use crate::sip::dialog::request::{Caller, invite};
+use crate::sip::dialog::request::{Caller, bytes, invite};
+use crate::sip::resolve::{Target, targets};
 use crate::sip::stack::{Stack, spawn_leg};
-use crate::sip::transport::Line;
+use crate::sip::transport::{Line, reach};
 
 /// Request Terminated: what a cancelled INVITE is answered with.
 const CANCELLED: u16 = 487;
@@ -38,6 +39,8 @@ const CANCELLED: u16 = 487;
 const TIMED_OUT: u16 = 408;
 const UNREACHABLE: u16 = 503;
 const NO_COMMON_CODEC: u16 = 488;
+/// RFC 3261 §18.1.1: a longer request may be cut to pieces on its way.
+const MAX_DATAGRAM_REQUEST: usize = 1_300;
 
 /// Makes a leg that calls, or fails the command and frees the leg's handle.
 pub(crate) fn dial(stack: &Rc<Stack>, command: CommandId, handle: LegHandle, call: &Dial) {
@@ -63,7 +66,7 @@ fn made(stack: &Rc<Stack>, handle: LegHandle) -> Result<Leg, String> {
     if stack.is_full() {
         return Err("as many calls as configured are open".into());
     }
-    let line = stack.lines.borrow().first().cloned().ok_or("no SIP address is bound")?;
+    let line = stack.lines.any().ok_or("no SIP address is bound")?;
     let sockets = stack.config.ports.bind_pair().map_err(|error| error.to_string())?;
     let call_id = random_text(24);
     let (mailbox, inbox) = Inbox::new(stack.clone());
@@ -89,54 +92,93 @@ fn made(stack: &Rc<Stack>, handle: LegHandle) -> Result<Leg, String> {
 }
 
 impl Leg {
-    /// From the command to the end of the leg.
+    /// From the command to the end of the leg; target after target, as long as one does not take the
+    /// call and has not rung either.
     async fn call(mut self, call: Dial) {
-        let found = {
-            let limit = self.stack.config.limits.lookup;
-            let mut search = std::pin::pin!(timeout(limit, addresses(&call)));
-            loop {
-                tokio::select! {
-                    biased;
-                    found = &mut search => break found.unwrap_or_default(),
-                    Some(input) = self.inbox.receive() => {
-                        if self.on_input(input).await == Next::Leave {
-                            return;
-                        }
+        let limit = self.stack.config.limits.lookup;
+        let search = async { timeout(limit, targets(&call.destination)).await.unwrap_or_default() };
+        let Some(found) = self.meanwhile(search).await else { return };
+        self.untried = found.into();
+        self.last_status = UNREACHABLE;
+        while let Some(target) = self.untried.pop_front() {
+            match self.try_at(&call, &target).await {
+                None => return,
+                Some(false) => continue,
+                Some(true) => {}
+            }
+            // Before anything that ends the leg.
+            self.inbox.done();
+            if self.deadline.is_none() {
+                self.deadline = Some(Instant::now() + call.ring_limit);
+            }
+            if self.live().await == Next::Leave {
+                return;
+            }
+        }
+        self.inbox.done();
+        log::info!("leg {:?} ends: no way to {:?}", self.record.leg, call.destination.host);
+        self.end(EndedBy::Unreachable, self.last_status);
+    }
+
+    /// Whether the INVITE is on its way; `None` when the leg has ended meanwhile.
+    async fn try_at(&mut self, call: &Dial, target: &Target) -> Option<bool> {
+        let stack = self.stack.clone();
+        let is_route = call.destination.is_route;
+        let Some(mut line) = self.meanwhile(reach(&stack, target, is_route)).await? else {
+            return Some(false);
+        };
+        let Some(mut request) = self.invite(call, &line, target) else { return Some(false) };
+        let may_grow = call.destination.transport.is_none() && !line.transport().is_reliable();
+        if may_grow && size(&request) > MAX_DATAGRAM_REQUEST {
+            // RFC 3261 §18.1.1; a peer without TCP gets its datagram all the same.
+            let larger = Target { transport: Transport::Tcp, ..target.clone() };
+            if let Some(stream) = self.meanwhile(reach(&stack, &larger, false)).await? {
+                line = stream;
+                request = self.invite(call, &line, target)?;
+            }
+        }
+        Some(invitation::send(&self.stack, &self.record, request, line, target.address))
+    }
+
+    /// Awaits something while what reaches the leg is done; `None` when that ended it.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Some(done),
+                Some(input) = self.inbox.receive() => {
+                    if self.on_input(input).await == Next::Leave {
+                        return None;
                     }
                 }
             }
-        };
-        let is_sent = self.invite(&call, &found);
-        // Before anything that ends the leg.
-        self.inbox.done();
-        if !is_sent {
-            log::info!("leg {:?} ends: no way to {:?}", self.record.leg, call.host);
-            self.end(EndedBy::Unreachable, UNREACHABLE);
-            return;
         }
-        self.deadline = Some(Instant::now() + call.ring_limit);
-        self.live().await;
     }
 
-    /// Sends the INVITE to the first address that one of our sockets can send to.
-    fn invite(&mut self, call: &Dial, found: &[SocketAddr]) -> bool {
-        let way = found.iter().find_map(|&to| Some((line_for(&self.stack, to)?, to)));
-        let (Some((line, destination)), Some(sockets)) = (way, &self.sockets) else {
-            return false;
-        };
-        let here = line.address_for(destination).ip();
-        self.local = Some(LocalDescription::new(here, sockets.port, self.stack.random()));
+    fn invite(&mut self, call: &Dial, line: &Line, target: &Target) -> Option<Request> {
+        let here = line.address_for(target.address).ip();
+        let port = self.sockets.as_ref()?.port;
+        self.local = Some(LocalDescription::new(here, port, self.stack.random()));
         self.protect_offer();
-        let Some(local) = &mut self.local else { return false };
-        let request = {
-            let key = self.record.key.borrow();
-            let agent = &self.stack.config.user_agent;
-            let (call_id, local_tag) = (&key.call_id, &key.local_tag);
-            let caller = Caller { call_id, local_tag, agent };
-            let offer = local.offer(&self.stack.config.codecs, None);
-            invite(call, &caller, &line, destination, offer)
-        };
-        invitation::send(&self.stack, &self.record, request, line, destination)
+        let offer = self.local.as_mut()?.offer(&self.stack.config.codecs, None);
+        let key = self.record.key.borrow();
+        let agent = &self.stack.config.user_agent;
+        let caller = Caller { call_id: &key.call_id, local_tag: &key.local_tag, agent };
+        Some(invite(call, &caller, line, target.address, offer))
+    }
+
+    /// A target that does not take the call at all (RFC 3263 §4.3) is followed by the next one.
+    fn fail_over(&mut self, by: EndedBy, status: u16) -> Next {
+        if self.untried.is_empty() || self.agreement.is_some() {
+            return self.end(by, status);
+        }
+        self.last_status = status;
+        let invitation = self.record.invitation.take();
+        if let Some(invitation) = invitation {
+            invitation.leave();
+        }
+        Next::Again
     }
 
     pub(super) async fn on_progress(&mut self, progress: Progress) -> Next {
@@ -145,9 +187,12 @@ impl Leg {
             // What the 200 overtook.
             _ if self.record.phase.get() != Phase::Calling => {}
             Progress::Provisional(status, body) => self.on_provisional(status, &body),
+            Progress::Refused(UNREACHABLE) => {
+                return self.fail_over(EndedBy::Rejected, UNREACHABLE);
+            }
             Progress::Refused(status) => return self.end(EndedBy::Rejected, status),
-            Progress::Silent => return self.end(EndedBy::Unreachable, TIMED_OUT),
-            Progress::Lost => return self.end(EndedBy::Unreachable, UNREACHABLE),
+            Progress::Silent => return self.fail_over(EndedBy::Unreachable, TIMED_OUT),
+            Progress::Lost => return self.fail_over(EndedBy::Unreachable, UNREACHABLE),
         }
         Next::Stay
     }
@@ -208,23 +253,6 @@ impl Leg {
     }
 }
 
-/// Off the packet path: the lookup runs on a thread of the runtime's pool.
-async fn addresses(call: &Dial) -> Vec<SocketAddr> {
-    match &call.host {
-        DialHost::Address(address) => vec![SocketAddr::new(*address, call.port)],
-        DialHost::Name(name) => match lookup_host((name.as_str(), call.port)).await {
-            Ok(found) => found.collect(),
-            Err(error) => {
-                log::debug!("{name} has no address: {error}");
-                Vec::new()
-            }
-        },
-    }
-}
-
-/// The socket of the destination's family; one that is not bound to this machine alone for one
-/// outside of it.
-fn line_for(stack: &Stack, destination: SocketAddr) -> Option<Rc<Line>> {
-    let lines = stack.lines.borrow();
-    lines.iter().find(|line| line.reaches(destination)).cloned()
+fn size(request: &Request) -> usize {
+    bytes(request.clone()).len()
 }

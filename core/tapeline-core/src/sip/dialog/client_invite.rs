@@ -97,12 +97,13 @@ fn transition(state: State, input: Input, is_cancelled: bool) -> (State, Action)
 }
 
 impl ClientInvite {
-    pub fn new(t1: Duration, now: Instant) -> Self {
+    /// On a reliable transport it is sent once (RFC 3261 §17.1.1.2).
+    pub fn new(t1: Duration, is_reliable: bool, now: Instant) -> Self {
         Self {
             state: State::Calling,
             t1,
             interval: t1,
-            repeat_at: Some(now + t1),
+            repeat_at: (!is_reliable).then(|| now + t1),
             expires_at: Some(now + t1 * LIFE),
             is_cancelled: false,
         }
@@ -173,7 +174,7 @@ mod tests {
     #[test]
     fn a_silent_far_end_hears_seven_invites_in_32_seconds() {
         let begun = Instant::now();
-        let mut invite = ClientInvite::new(T1, begun);
+        let mut invite = ClientInvite::new(T1, false, begun);
 
         let done = run(&mut invite, begun);
 
@@ -181,6 +182,13 @@ mod tests {
         assert_eq!(done[..6], sent);
         assert_eq!(done[6..], [(32_000, Action::GiveUp)]);
         assert_eq!(invite.state(), State::Over);
+    }
+
+    #[test]
+    fn a_stream_carries_the_invite_once() {
+        let begun = Instant::now();
+        let mut invite = ClientInvite::new(T1, true, begun);
+        assert_eq!(run(&mut invite, begun), [(32_000, Action::GiveUp)]);
     }
 
     #[test]
@@ -204,7 +212,7 @@ mod tests {
         ];
         for (script, state) in cases {
             let now = Instant::now();
-            let mut invite = ClientInvite::new(T1, now);
+            let mut invite = ClientInvite::new(T1, false, now);
             for &(input, action) in script {
                 assert_eq!(invite.on(input, now), action, "{input:?} in {script:?}");
             }
@@ -215,7 +223,7 @@ mod tests {
     #[test]
     fn every_state_but_a_ringing_one_ends_by_itself() {
         let begun = Instant::now();
-        let mut ringing = ClientInvite::new(T1, begun);
+        let mut ringing = ClientInvite::new(T1, false, begun);
         ringing.on(Input::Provisional, begun);
         assert_eq!(run(&mut ringing, begun), []);
         assert!(!ringing.is_leaving());
@@ -225,7 +233,7 @@ mod tests {
         assert_eq!(ringing.state(), State::Over);
 
         for last in [Input::Success, Input::Refusal] {
-            let mut invite = ClientInvite::new(T1, begun);
+            let mut invite = ClientInvite::new(T1, false, begun);
             invite.on(last, begun);
             // A repetition does not lengthen its life.
             invite.on(last, begun + T1);

@@ -55,7 +55,7 @@ pub(crate) struct Invitation {
     request: Request,
     wire: Vec<u8>,
     destination: SocketAddr,
-    line: Rc<Line>,
+    line: RefCell<Rc<Line>>,
     transaction: RefCell<ClientInvite>,
     /// While it is wanted.
     leg: RefCell<Option<Rc<LegRecord>>>,
@@ -82,8 +82,12 @@ pub(super) fn send(
         wire: bytes(request.clone()),
         request,
         destination,
-        line,
-        transaction: RefCell::new(ClientInvite::new(stack.config.limits.t1, Instant::now())),
+        transaction: RefCell::new(ClientInvite::new(
+            stack.config.limits.t1,
+            line.transport().is_reliable(),
+            Instant::now(),
+        )),
+        line: RefCell::new(line),
         leg: RefCell::new(Some(leg.clone())),
         dialogs: RefCell::default(),
         cancel_is_due: Cell::new(false),
@@ -91,7 +95,7 @@ pub(super) fn send(
     });
     leg.invitation.replace(Some(invitation.clone()));
     stack.tables.insert_invitation(invitation.clone());
-    if !invitation.line.can_send(&invitation.wire, destination)
+    if !invitation.line().can_send(&invitation.wire, destination)
         && invitation.decide(Heard::Lost) == Action::GiveUp
     {
         invitation.tell(Progress::Lost);
@@ -136,6 +140,21 @@ impl Invitation {
         }
     }
 
+    pub fn lives_on(&self, line: &Rc<Line>) -> bool {
+        Rc::ptr_eq(&self.line.borrow(), line)
+    }
+
+    /// The stream that carried the INVITE is over before anybody said a word to it.
+    pub fn on_line_over(&self, line: &Rc<Line>) {
+        if self.lives_on(line) && self.decide(Heard::Lost) == Action::GiveUp {
+            self.tell(Progress::Lost);
+        }
+    }
+
+    fn line(&self) -> Rc<Line> {
+        self.line.borrow().clone()
+    }
+
     fn decide(&self, heard: Heard) -> Action {
         let action = self.transaction.borrow_mut().on(heard, Instant::now());
         self.changed.notify_one();
@@ -155,6 +174,10 @@ impl Invitation {
             // Not heard at all: the far end repeats what matters.
             return;
         }
+        if self.line.borrow().is_over() {
+            // The far end came back by another stream.
+            self.line.replace(line.clone());
+        }
         let status = response.status_code.code();
         let heard = match status {
             100..=199 => Heard::Provisional,
@@ -169,7 +192,7 @@ impl Invitation {
             Action::Confirm => self.confirm(stack, line, response, source).await,
             Action::Refuse => {
                 let ack = ack_of_refusal(&self.request, &response);
-                self.line.send(&bytes(ack), self.destination);
+                self.line().send(&bytes(ack), self.destination);
                 self.tell(Progress::Refused(status));
             }
             _ => {}
@@ -213,7 +236,7 @@ impl Invitation {
         let dialogs = self.dialogs.borrow();
         let known = dialogs.iter().find(|dialog| dialog.remote_tag == remote_tag);
         if let Some(dialog) = known {
-            self.line.send(&dialog.ack, dialog.next_hop);
+            self.line().send(&dialog.ack, dialog.next_hop);
         }
         known.is_some()
     }
@@ -230,7 +253,7 @@ impl Invitation {
         while self.transaction.borrow().state() != State::Over {
             if self.cancel_is_due.take() {
                 let request = cancel(&self.request);
-                send_until_answered(&stack, request, &self.line, self.destination).await;
+                send_until_answered(&stack, request, &self.line(), self.destination).await;
             }
             let deadline = self.transaction.borrow().deadline();
             tokio::select! {
@@ -244,7 +267,7 @@ impl Invitation {
     fn on_clock(&self) {
         let action = self.transaction.borrow_mut().on_clock(Instant::now());
         match action {
-            Action::SendInvite => self.line.send(&self.wire, self.destination),
+            Action::SendInvite => self.line().send(&self.wire, self.destination),
             Action::GiveUp => self.tell(Progress::Silent),
             _ => {}
         }

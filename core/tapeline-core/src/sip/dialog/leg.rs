@@ -13,6 +13,7 @@
 //! polled. `receive` may be dropped by `select!`: over our sockets every send is immediate
 //! (`transport::udp`), so it is only ever suspended where it waits for the next event.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -32,6 +33,7 @@ use crate::sip::dialog::inbox::Inbox;
 use crate::sip::dialog::invitation::Progress;
 use crate::sip::dialog::record::{LegRecord, Phase};
 use crate::sip::dialog::response::{linger, refuse, retry_after, sdp_type, status_with};
+use crate::sip::resolve::Target;
 use crate::sip::stack::{Stack, spawn_leg};
 use crate::sip::transport::Line;
 
@@ -48,6 +50,8 @@ pub(crate) enum Input {
     Request(Box<Incoming>),
     /// Of the INVITE that called the far end.
     Progress(Progress),
+    /// The stream of its peer is over, and the peer has not come back by another.
+    LineOver,
     /// The SIP thread stops.
     Stop,
     #[cfg(test)]
@@ -59,6 +63,8 @@ pub(crate) enum Input {
 pub(super) enum Next {
     Stay,
     Leave,
+    /// The INVITE of ours is tried at the next target.
+    Again,
 }
 
 pub(super) struct Leg {
@@ -77,6 +83,9 @@ pub(super) struct Leg {
     pub sockets: Option<PortPair>,
     pub agreement: Option<Agreement>,
     pub deadline: Option<Instant>,
+    /// Of a call of ours: where else it may be tried, and why it ended where it was.
+    pub untried: VecDeque<Target>,
+    pub last_status: u16,
     /// BYE must wait for the ACK (RFC 3261 §15).
     hangs_up_after_ack: bool,
 }
@@ -84,7 +93,10 @@ pub(super) struct Leg {
 /// Starts the task.
 pub(super) fn run(leg: Leg) {
     let (stack, record) = (leg.stack.clone(), leg.record.clone());
-    spawn_leg(stack, record, leg.live());
+    let mut leg = leg;
+    spawn_leg(stack, record, async move {
+        leg.live().await;
+    });
 }
 
 impl Leg {
@@ -116,11 +128,14 @@ impl Leg {
             sockets: None,
             agreement: None,
             deadline: None,
+            untried: VecDeque::new(),
+            last_status: 0,
             hangs_up_after_ack: false,
         }
     }
 
-    pub(super) async fn live(mut self) {
+    /// To its end, or to the next target: never `Stay`.
+    pub(super) async fn live(&mut self) -> Next {
         loop {
             let deadline = self.deadline;
             let next = tokio::select! {
@@ -129,8 +144,8 @@ impl Leg {
                 Some(input) = self.inbox.receive() => self.on_input(input).await,
                 () = wait_until(deadline) => self.on_deadline().await,
             };
-            if next == Next::Leave {
-                return;
+            if next != Next::Stay {
+                return next;
             }
         }
     }
@@ -140,6 +155,7 @@ impl Leg {
             Input::Command(_, command) => self.on_command(command).await,
             Input::Request(incoming) => self.on_request(*incoming).await,
             Input::Progress(progress) => self.on_progress(progress).await,
+            Input::LineOver => self.on_line_over().await,
             Input::Stop => self.on_stop().await,
             #[cfg(test)]
             Input::Panic => panic!("asked to"),
@@ -218,6 +234,15 @@ impl Leg {
                 Next::Stay
             }
         }
+    }
+
+    /// What is said from here on nobody hears; the transaction of a caller's INVITE ends by its final
+    /// response all the same.
+    async fn on_line_over(&mut self) -> Next {
+        if self.record.phase.get() == Phase::Ringing {
+            return self.finish_ringing(StatusCode::RequestTimeout, EndedBy::Unreachable).await;
+        }
+        self.end(EndedBy::Unreachable, 408)
     }
 
     async fn on_stop(&mut self) -> Next {

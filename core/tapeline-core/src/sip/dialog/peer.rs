@@ -98,7 +98,11 @@ impl Peer {
         let mut routes = self.routes.clone();
         let mut uri = self.target.clone();
         let first = self.routes.first().and_then(|route| uri_of(route));
-        let next_hop = next_hop(first.unwrap_or(&self.target), self.source);
+        // A stream leads to its other end, whatever the peer calls itself (RFC 5923, RFC 7118 §5).
+        let next_hop = match self.line.transport().is_reliable() {
+            true => self.source,
+            false => next_hop(first.unwrap_or(&self.target), self.source),
+        };
         if let Some(strict) = first.filter(|uri| !is_loose(uri)) {
             // A strict router wants itself in the Request-URI, the target last (§12.2.1.1).
             uri = strict.to_owned();

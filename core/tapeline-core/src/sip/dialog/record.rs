@@ -1,6 +1,7 @@
 //! What the rest of the SIP thread knows of a leg.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use rsipstack::sip::{Request, SipMessage, StatusCode};
@@ -13,6 +14,7 @@ use crate::sip::dialog::invitation::Invitation;
 use crate::sip::dialog::leg::Input;
 use crate::sip::dialog::peer::Peer;
 use crate::sip::stack::Stack;
+use crate::sip::transport::Line;
 
 /// RFC 3261 §12: Call-ID, our tag, the peer's tag.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +58,23 @@ pub(crate) struct LegRecord {
 }
 
 impl LegRecord {
+    /// Whether what it says to its peer leaves by this line.
+    pub(crate) fn lives_on(&self, line: &Rc<Line>) -> bool {
+        match &*self.invitation.borrow() {
+            Some(ours) if self.phase.get() == Phase::Calling => ours.lives_on(line),
+            _ => Rc::ptr_eq(&self.peer.borrow().line, line),
+        }
+    }
+
+    /// The peer whose line was over speaks by another.
+    pub(crate) fn come_back(&self, line: &Rc<Line>, source: SocketAddr) {
+        let mut peer = self.peer.borrow_mut();
+        if peer.line.is_over() {
+            peer.line = line.clone();
+            peer.source = source;
+        }
+    }
+
     /// The end of a leg whose task is gone: a word to the peer and the report.
     pub(crate) async fn abandon(self: Rc<Self>, stack: Rc<Stack>) {
         let phase = self.phase.get();

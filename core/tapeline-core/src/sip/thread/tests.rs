@@ -20,6 +20,7 @@ fn stack() -> (Rc<Stack>, EventQueue, rtrb::Consumer<MediaCommand>) {
     let loopback = vec![Network::parse("127.0.0.1").unwrap()];
     let config = SipConfig {
         udp: vec![],
+        streams: vec![],
         advertised: None,
         ports: PortPool::new([127, 0, 0, 1].into(), 41_600..=41_699).unwrap(),
         codecs: Preference::default(),
@@ -65,7 +66,7 @@ async fn arrive(
     phone: SocketAddr,
     name: &str,
 ) -> LegHandle {
-    stack.on_datagram(line, invite(phone, name).as_bytes(), phone).await;
+    stack.on_message(line, invite(phone, name).as_bytes(), phone).await;
     settle().await;
     let arrived = events.drain(100).into_iter().find_map(|event| match event {
         Event::CallArrived(call) => Some(call.leg),
@@ -135,7 +136,7 @@ async fn called(
     phone: &UdpSocket,
     start: &str,
 ) -> (LegHandle, String) {
-    stack.lines.borrow_mut().push(line.clone());
+    stack.lines.add_udp(line.clone());
     let uri = format!("sip:bob@{}", phone.local_addr().unwrap());
     let call = Box::new(Dial::new(&uri, "", "", vec![], Duration::from_secs(9)).unwrap());
     let leg: LegHandle = stack.slots.allocate().unwrap();
@@ -160,7 +161,7 @@ fn a_panic_in_a_leg_that_calls_cancels_its_invite() {
         let phone = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let me = phone.local_addr().unwrap();
         let (leg, ringing) = called(&stack, &line, &phone, "SIP/2.0 180 R").await;
-        stack.on_datagram(&line, ringing.as_bytes(), me).await;
+        stack.on_message(&line, ringing.as_bytes(), me).await;
         settle().await;
 
         let record = stack.tables.leg(leg).unwrap();
@@ -190,7 +191,7 @@ fn a_hang_up_that_the_answer_overtakes_is_a_bye() {
 
         // The leg's task runs only after both.
         stack.on_command(2, SipCommand::HangUp { leg });
-        stack.on_datagram(&line, answer.as_bytes(), me).await;
+        stack.on_message(&line, answer.as_bytes(), me).await;
         settle().await;
 
         let lines = heard(&phone);
@@ -210,7 +211,7 @@ fn a_call_can_be_hung_up_while_its_host_is_looked_up() {
     LocalSet::new().block_on(&runtime, async {
         let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
-        stack.lines.borrow_mut().push(Rc::new(Line::Udp(Rc::new(listener))));
+        stack.lines.add_udp(Rc::new(Line::Udp(Rc::new(listener))));
         let call = Dial::new("sip:bob@localhost:9", "", "", vec![], Duration::from_secs(9));
         let leg: LegHandle = stack.slots.allocate().unwrap();
 

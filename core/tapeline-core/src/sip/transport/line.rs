@@ -6,12 +6,14 @@ use std::rc::Rc;
 use rsipstack::transport::SipConnection;
 
 use crate::boundary::transport::Transport;
+use crate::sip::transport::stream::Stream;
 use crate::sip::transport::udp::Listener;
 
 /// A message came by it, and the way back leads over it. Sends never fail: what a dead line swallows
 /// is its transaction's time-out.
 pub(crate) enum Line {
     Udp(Rc<Listener>),
+    Stream(Box<Stream>),
 }
 
 impl Line {
@@ -19,12 +21,14 @@ impl Line {
     pub fn connection(&self) -> &SipConnection {
         match self {
             Self::Udp(listener) => listener.connection(),
+            Self::Stream(stream) => stream.connection(),
         }
     }
 
     pub fn transport(&self) -> Transport {
         match self {
             Self::Udp(_) => Transport::Udp,
+            Self::Stream(stream) => stream.transport(),
         }
     }
 
@@ -32,6 +36,7 @@ impl Line {
     pub fn send(&self, bytes: &[u8], to: SocketAddr) {
         match self {
             Self::Udp(listener) => listener.send(bytes, to),
+            Self::Stream(stream) => stream.send(bytes),
         }
     }
 
@@ -39,12 +44,17 @@ impl Line {
     pub fn can_send(&self, bytes: &[u8], to: SocketAddr) -> bool {
         match self {
             Self::Udp(listener) => listener.can_send(bytes, to),
+            Self::Stream(stream) => {
+                stream.send(bytes);
+                !stream.is_over()
+            }
         }
     }
 
     pub fn is_ipv6(&self) -> bool {
         match self {
             Self::Udp(listener) => listener.is_ipv6(),
+            Self::Stream(stream) => stream.peer().is_ipv6(),
         }
     }
 
@@ -57,6 +67,15 @@ impl Line {
     pub fn reaches(&self, destination: SocketAddr) -> bool {
         match self {
             Self::Udp(listener) => listener.reaches(destination),
+            Self::Stream(stream) => stream.peer() == destination,
+        }
+    }
+
+    /// Nothing comes or goes by it any more; a UDP socket is never over.
+    pub fn is_over(&self) -> bool {
+        match self {
+            Self::Udp(_) => false,
+            Self::Stream(stream) => stream.is_over(),
         }
     }
 
@@ -64,6 +83,15 @@ impl Line {
     pub fn address_for(&self, peer: SocketAddr) -> SocketAddr {
         match self {
             Self::Udp(listener) => listener.address_for(peer),
+            Self::Stream(stream) => stream.here(),
+        }
+    }
+
+    /// What its socket is bound to, which may be every address.
+    pub fn bound(&self) -> SocketAddr {
+        match self {
+            Self::Udp(listener) => listener.local(),
+            Self::Stream(stream) => stream.here(),
         }
     }
 

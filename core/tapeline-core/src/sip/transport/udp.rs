@@ -96,6 +96,10 @@ impl Listener {
         }
     }
 
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
     pub fn is_ipv6(&self) -> bool {
         self.local.is_ipv6()
     }

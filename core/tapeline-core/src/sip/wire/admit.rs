@@ -201,13 +201,13 @@ fn acceptable(head: &Head, method: &str, has_body: bool) -> Result<(), Refusal> 
 /// (RFC 3261 §18.3).
 fn body<'a>(head: &Head, datagram: &'a [u8]) -> Result<&'a [u8], Refusal> {
     let rest = datagram.get(head.length..).unwrap_or_default();
-    match head.first("Content-Length") {
-        None => Ok(rest),
-        Some(text) => {
-            let length = text.parse::<usize>().map_err(|_| Refusal::from(400))?;
-            rest.get(..length).ok_or(Refusal::from(400))
-        }
+    let mut lengths = head.all("Content-Length");
+    let Some(text) = lengths.next() else { return Ok(rest) };
+    if lengths.any(|other| other != text) {
+        return Err(400.into());
     }
+    let length = text.parse::<usize>().map_err(|_| Refusal::from(400))?;
+    rest.get(..length).ok_or(Refusal::from(400))
 }
 
 /// The same message as rsipstack reads it best.
