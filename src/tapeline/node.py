@@ -36,9 +36,10 @@ from tapeline.domain.call import Call
 from tapeline.domain.command import AccountCreated
 from tapeline.domain.delivery import OutgoingRequest, RetryPolicy, Secrets
 from tapeline.domain.event import TranscriptFinished
-from tapeline.domain.id import EpochMs
+from tapeline.domain.id import EpochMs, RecordingId
 from tapeline.domain.port import Clock, Transaction
 from tapeline.domain.recording import Recording
+from tapeline.domain.storage import Bucket
 from tapeline.domain.transcript import Transcript
 from tapeline.engine import Access, CoreSettings
 from tapeline.engine.absent import AbsentEngine
@@ -59,7 +60,7 @@ from tapeline.pipeline import Tools, Transcriber
 from tapeline.recording import Finaliser, recording_event, recover
 from tapeline.speech import FirstThatSpeaks, MoonshineRecogniser
 from tapeline.state import DataFolder, SqlStore, Vault, load_master_key
-from tapeline.storage import Links, LocalStore
+from tapeline.storage import Buckets, Links, LocalStore, Places
 from tapeline.telemetry import Bugs, SystemClock, get_logger
 
 _log = get_logger(__name__)
@@ -76,7 +77,7 @@ class Ground:
     folder: DataFolder
     store: SqlStore
     dialects: Mapping[str, Dialect]
-    files: LocalStore
+    files: Places
     links: Links
     finaliser: Finaliser
     parts: Parts
@@ -115,7 +116,8 @@ def lay_ground(
     bugs: Bugs,
     realm: str,
 ) -> Ground:
-    clock, files = SystemClock(), LocalStore(folder.recordings)
+    clock, buckets = SystemClock(), Buckets()
+    files = Places(LocalStore(folder.recordings), buckets, partial(bucket_of, store))
     finaliser = Finaliser(
         store=store,
         files=files,
@@ -139,6 +141,7 @@ def lay_ground(
         bugs=bugs,
         accounts=AccountCache(store),
         realm=realm,
+        open_bucket=buckets.open,
     )
     return Ground(
         folder=folder,
@@ -149,6 +152,16 @@ def lay_ground(
         finaliser=finaliser,
         parts=parts,
     )
+
+
+async def bucket_of(store: SqlStore, recording_id: RecordingId) -> Bucket | None:
+    """Where that recording is, or is on its way to."""
+
+    def work(tx: Transaction) -> Bucket | None:
+        found = tx.stored.get(recording_id)
+        return None if found is None else tx.buckets.get(found.bucket_id)
+
+    return await store.read(work)
 
 
 @contextlib.asynccontextmanager
@@ -271,7 +284,7 @@ class Node:
                 store=ground.store,
                 recogniser=recogniser,
                 clock=parts.clock,
-                path_of=ground.files.path,
+                path_of=ground.files.local.path,
                 make_event=partial(transcript_event, parts.link_of),
                 bugs=self.bugs,
                 count=parts.counts.add,

@@ -8,6 +8,7 @@ from tapeline import __version__
 from tapeline.cli import admin, endpoints, policies, trunks
 from tapeline.cli.demo import demo
 from tapeline.cli.serve import serve
+from tapeline.cli.storage import storage
 
 app = typer.Typer(
     name="tapeline",
@@ -51,3 +52,4 @@ app.add_typer(admin.conferences, name="conferences")
 app.add_typer(admin.recordings, name="recordings")
 app.add_typer(admin.transcripts, name="transcripts")
 app.add_typer(admin.deliveries, name="deliveries")
+app.add_typer(storage, name="storage")

@@ -14,6 +14,7 @@ from tapeline.domain.application import Application, Number
 from tapeline.domain.call import Call
 from tapeline.domain.command import (
     AccountCreated,
+    BucketView,
     ConferenceView,
     DeliveryView,
     EndpointView,
@@ -23,6 +24,7 @@ from tapeline.domain.command import (
 )
 from tapeline.domain.id import EpochMs
 from tapeline.domain.recording import HealthNote
+from tapeline.domain.storage import Bucket
 from tapeline.domain.transcript import Transcript
 from tapeline.domain.trunk import Registration, TargetState, Trunk
 
@@ -275,6 +277,23 @@ def _(view: DeliveryView) -> Record:
         "last_reason": last.reason if last else None,
         "next_attempt_at": _when(delivery.next_attempt_at_ms),
     }
+
+
+@record_of.register
+def _(bucket: Bucket) -> Record:
+    return {
+        "bucket": bucket.address,
+        "account": bucket.account_id,
+        "options": dict(bucket.options),
+        "secrets": sorted(bucket.secrets),
+        "in_use": bucket.retired_at_ms is None,
+        "created_at": _when(bucket.created_at_ms),
+    }
+
+
+@record_of.register
+def _(view: BucketView) -> Record:
+    return {**record_of(view.bucket), "fault": view.fault}
 
 
 def show_one(thing: object, *, as_json: bool) -> None:

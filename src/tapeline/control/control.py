@@ -10,6 +10,7 @@ from tapeline.control import (
     endpoints,
     policy,
     recordings,
+    storage,
     transcripts,
 )
 from tapeline.control.calls import commands as call_commands
@@ -99,6 +100,10 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.ViewTranscript: transcripts.view_transcript,
     commands.DeleteTranscript: transcripts.delete_transcript,
     commands.ListTranscripts: transcripts.list_transcripts,
+    commands.SetBucket: storage.set_bucket,
+    commands.UnsetBucket: storage.unset_bucket,
+    commands.ListBuckets: storage.list_buckets,
+    commands.CheckBuckets: storage.check_buckets,
     commands.ListDeliveries: deliveries.list_deliveries,
 }
 

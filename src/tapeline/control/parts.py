@@ -12,9 +12,11 @@ from tapeline.control.tasks import Tasks
 from tapeline.control.trunks.states import TrunkStates
 from tapeline.domain import signal
 from tapeline.domain.account import Account
+from tapeline.domain.error import Invalid
 from tapeline.domain.id import EpochMs, RecordingId
 from tapeline.domain.port import Clock, Engine, Ownership, SoundSource, Store
 from tapeline.domain.recording import Recording, Track
+from tapeline.domain.storage import Bucket
 from tapeline.domain.verb import AnswerDocument
 from tapeline.telemetry import Bugs
 
@@ -98,6 +100,18 @@ class Counts:
         self.values[name] = self.values.get(name, 0) + 1
 
 
+class BucketStore(Protocol):
+    """Object storage behind one bucket."""
+
+    async def check(self) -> None:
+        """Writes, reads and deletes a small object. Raises DestinationFault."""
+
+
+def no_buckets(bucket: Bucket) -> BucketStore:
+    """Stands where no object storage was wired."""
+    raise Invalid(field="kind", value=bucket.kind.value, expected="local")
+
+
 def _nobody() -> None:
     """Stands where nobody is to be told."""
 
@@ -121,6 +135,8 @@ class Parts:
     spool: Path
     bugs: Bugs
     accounts: AccountCache
+    open_bucket: Callable[[Bucket], BucketStore] = no_buckets
+    """Raises Invalid for options that cannot be used."""
     wake_transcriber: Callable[[], None] = _nobody
     """A transcript is pending; where nobody transcribes, the next start finds it."""
     sounds: SoundSource = field(default_factory=NoSounds)

@@ -19,6 +19,7 @@ DeliveryId = NewType("DeliveryId", str)
 EndpointId = NewType("EndpointId", str)
 TrunkId = NewType("TrunkId", str)
 PolicyId = NewType("PolicyId", str)
+BucketId = NewType("BucketId", str)
 NodeId = NewType("NodeId", str)
 
 EpochMs = NewType("EpochMs", int)

@@ -17,6 +17,7 @@ from tapeline.domain.event import Event
 from tapeline.domain.id import (
     AccountId,
     ApplicationId,
+    BucketId,
     CallId,
     ConferenceId,
     DeliveryId,
@@ -44,8 +45,10 @@ from tapeline.domain.signal import (
     Signal,
 )
 from tapeline.domain.sound import Sound
+from tapeline.domain.storage import Bucket, Stored
 from tapeline.domain.transcript import Transcript
 from tapeline.domain.trunk import Trunk
+from tapeline.domain.work import Work
 
 ResultT = TypeVar("ResultT")
 
@@ -410,6 +413,38 @@ class PolicyRows(Protocol):
         """Whether there was one."""
 
 
+class BucketRows(Protocol):
+    def add(self, bucket: Bucket) -> None: ...
+    def update(self, bucket: Bucket) -> None: ...
+    def get(self, bucket_id: BucketId) -> Bucket | None:
+        """A retired one too: what lies there is still served."""
+
+    def current(self, account_id: AccountId) -> Bucket | None:
+        """The account's own, else the node's, else none."""
+
+    def all(self) -> Sequence[Bucket]:
+        """In the order they were added; retired ones too."""
+
+
+class StoredRows(Protocol):
+    def add(self, found: Stored) -> None: ...
+    def update(self, found: Stored) -> None: ...
+    def get(self, recording_id: RecordingId) -> Stored | None: ...
+    def counts(self) -> dict[str, int]:
+        """How many by `Stored.words`."""
+
+
+class WorkRows(Protocol):
+    def add(self, work: Work) -> None: ...
+    def update(self, work: Work) -> None: ...
+    def get(self, recording_id: RecordingId) -> Work | None: ...
+    def pending_of(self, node_id: NodeId, *, limit: int) -> Sequence[Work]:
+        """Of recordings whose bytes that node made; those that waited longest first."""
+
+    def counts(self) -> dict[str, int]:
+        """How many are not done, by state."""
+
+
 class Transaction(Protocol):
     """One database transaction. Everything in it happens, or nothing does."""
 
@@ -426,6 +461,9 @@ class Transaction(Protocol):
     endpoints: EndpointRows
     trunks: TrunkRows
     policies: PolicyRows
+    buckets: BucketRows
+    stored: StoredRows
+    works: WorkRows
 
     def emit(self, event: Event) -> None:
         """Stores the event; in-transaction subscribers run now, the others after the commit."""

@@ -271,6 +271,54 @@ sa.Index(
     postgresql_where=transcripts.c.state == "pending",
 )
 
+buckets = sa.Table(
+    "buckets",
+    metadata,
+    _seq(),
+    _id(),
+    sa.Column("account_id", sa.String, sa.ForeignKey("accounts.id"), nullable=True),
+    _text("kind"),
+    _text("name"),
+    _text("prefix"),
+    _json("options"),
+    _text("secrets_sealed"),
+    _ms("created_at_ms"),
+    _ms("retired_at_ms", nullable=True),
+)
+"""Object storage; without an account the whole node's."""
+
+stored = sa.Table(
+    "stored",
+    metadata,
+    sa.Column("recording_id", sa.String, sa.ForeignKey("recordings.id"), primary_key=True),
+    sa.Column("bucket_id", sa.String, sa.ForeignKey("buckets.id"), nullable=False),
+    _text("place"),
+    sa.Column("sent_bytes", sa.BigInteger, nullable=False),
+    _text("reason", nullable=True),
+    _ms("changed_at_ms"),
+)
+"""Where the bytes are of recordings that a bucket is meant for."""
+
+works = sa.Table(
+    "works",
+    metadata,
+    sa.Column("recording_id", sa.String, sa.ForeignKey("recordings.id"), primary_key=True),
+    _text("state"),
+    sa.Column("round", sa.Integer, nullable=False),
+    _text("step"),
+    sa.Column("tries", sa.Integer, nullable=False),
+    _text("reason", nullable=True),
+    _ms("changed_at_ms"),
+)
+"""What follows recordings' ends and takes longer than their last transaction."""
+sa.Index(
+    "ix_works_open",
+    works.c.state,
+    works.c.changed_at_ms,
+    sqlite_where=works.c.state != "done",
+    postgresql_where=works.c.state != "done",
+)
+
 events = sa.Table(
     "events",
     metadata,

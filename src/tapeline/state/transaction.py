@@ -32,6 +32,9 @@ class SqlTransaction:
     endpoints: port.EndpointRows
     trunks: port.TrunkRows
     policies: port.PolicyRows
+    buckets: port.BucketRows
+    stored: port.StoredRows
+    works: port.WorkRows
     events: rows.EventRows
 
     def __init__(
@@ -55,6 +58,9 @@ class SqlTransaction:
         self.endpoints = rows.EndpointRows(connection)
         self.trunks = rows.TrunkRows(connection, vault)
         self.policies = rows.PolicyRows(connection)
+        self.buckets = rows.BucketRows(connection, vault)
+        self.stored = rows.StoredRows(connection)
+        self.works = rows.WorkRows(connection)
         self.events = rows.EventRows(connection)
         self.emitted: list[Event] = []
         self.afterwards: list[Callable[[], None]] = []

@@ -2,5 +2,17 @@
 
 from tapeline.storage.links import Links, LinkState, check, sign
 from tapeline.storage.local import KeyInvalid, LocalStore
+from tapeline.storage.places import Buckets, Places
+from tapeline.storage.remote import RemoteStore
 
-__all__ = ["KeyInvalid", "LinkState", "Links", "LocalStore", "check", "sign"]
+__all__ = [
+    "Buckets",
+    "KeyInvalid",
+    "LinkState",
+    "Links",
+    "LocalStore",
+    "Places",
+    "RemoteStore",
+    "check",
+    "sign",
+]

@@ -19,6 +19,13 @@ class KeyInvalid(ValueError):
     """Not a key that we make: our own error."""
 
 
+def check_key(key: str) -> str:
+    """The key. Raises KeyInvalid."""
+    if _KEY.match(key) is None or ".." in key:
+        raise KeyInvalid(f"{key[:200]!r} is no storage key")
+    return key
+
+
 class LocalStore:
     """Bytes under `root`, by keys like `ACCOUNT/yyyy/mm/dd/RECORDING.mp3`."""
 
@@ -27,9 +34,7 @@ class LocalStore:
 
     def path(self, key: str) -> Path:
         """Where that key's bytes lie, always beneath `root`. Raises KeyInvalid."""
-        if _KEY.match(key) is None or ".." in key:
-            raise KeyInvalid(f"{key[:200]!r} is no storage key")
-        return self.root / key
+        return self.root / check_key(key)
 
     async def put(self, source: Path, key: str) -> None:
         """Moves a file to its key, durably; whoever looks sees all of it or nothing.

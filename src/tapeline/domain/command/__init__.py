@@ -96,6 +96,13 @@ from tapeline.domain.command.recordings import (
     StopConferenceRecording,
     TrackView,
 )
+from tapeline.domain.command.storage import (
+    BucketView,
+    CheckBuckets,
+    ListBuckets,
+    SetBucket,
+    UnsetBucket,
+)
 from tapeline.domain.command.transcripts import (
     DeleteTranscript,
     GetTranscript,
@@ -121,8 +128,10 @@ __all__ = [
     "AnswerCall",
     "Before",
     "BridgeCalls",
+    "BucketView",
     "CallFilter",
     "CallPage",
+    "CheckBuckets",
     "Command",
     "ConferenceRef",
     "ConferenceView",
@@ -154,6 +163,7 @@ __all__ = [
     "Legs",
     "ListAccounts",
     "ListApplications",
+    "ListBuckets",
     "ListCalls",
     "ListConferences",
     "ListDeliveries",
@@ -185,6 +195,7 @@ __all__ = [
     "SendDigits",
     "SendDigitsToConference",
     "SetAccount",
+    "SetBucket",
     "SetCallRole",
     "SetEndpointPassword",
     "SetParticipants",
@@ -203,6 +214,7 @@ __all__ = [
     "TransferCall",
     "TransferToAddress",
     "TrunkView",
+    "UnsetBucket",
     "UpdateApplication",
     "UpdateCall",
     "ViewTranscript",

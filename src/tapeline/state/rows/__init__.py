@@ -12,13 +12,16 @@ from tapeline.state.rows.numbers import NumberRows
 from tapeline.state.rows.participants import ParticipantRows
 from tapeline.state.rows.policies import PolicyRows
 from tapeline.state.rows.recordings import RecordingRows
+from tapeline.state.rows.storage import BucketRows, StoredRows
 from tapeline.state.rows.tracks import TrackRows
 from tapeline.state.rows.transcripts import TranscriptRows
 from tapeline.state.rows.trunks import TrunkRows
+from tapeline.state.rows.works import WorkRows
 
 __all__ = [
     "AccountRows",
     "ApplicationRows",
+    "BucketRows",
     "CallRows",
     "ConferenceRows",
     "DeliveryRows",
@@ -29,7 +32,9 @@ __all__ = [
     "PolicyRows",
     "RecordingRows",
     "RowMissing",
+    "StoredRows",
     "TrackRows",
     "TranscriptRows",
     "TrunkRows",
+    "WorkRows",
 ]
