@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = SipConfig {
         udp: vec![address.parse()?],
         streams: Vec::new(),
+        tls: Default::default(),
         advertised: None,
         ports: PortPool::new([127, 0, 0, 1].into(), 20_000..=39_999)?,
         codecs: Preference::default(),

@@ -13,7 +13,7 @@ use tapeline_core::boundary::event::EndedBy;
 use tapeline_core::boundary::transport::Transport;
 use tapeline_core::sip::{Limits, SipConfig, StreamLimits};
 
-const ALL: [Transport; 1] = [Transport::Tcp];
+const ALL: [Transport; 4] = [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
 
 fn with(streams: StreamLimits) -> SipConfig {
     let mut config = config();
@@ -152,20 +152,14 @@ fn keep_alives_are_answered() {
 fn a_peer_that_does_not_read_is_cut_and_nobody_else_notices() {
     over_each(config, |node, transport| {
         let mut deaf = Caller::new(node, transport);
-        let cancels: Vec<u8> = (0..20u32)
-            .flat_map(|seq| {
-                deaf.phone.text("CANCEL", &format!("z9hG4bKno{seq}"), 7, "").into_bytes()
-            })
+        let cancels: Vec<_> = (0..20u32)
+            .map(|seq| deaf.phone.text("CANCEL", &format!("z9hG4bKno{seq}"), 7, ""))
             .collect();
         let mut udp = Phone::new(node);
         let begun = Instant::now();
         let mut is_cut = false;
         for round in 0..3_000 {
-            let written = match transport {
-                Transport::Tcp | Transport::Tls => deaf.pipe.write(&cancels),
-                _ => deaf.pipe.write(&cancels[..cancels.len() / 20]),
-            };
-            if written.is_err() {
+            if cancels.iter().any(|cancel| deaf.pipe.write(cancel.as_bytes()).is_err()) {
                 is_cut = true;
                 break;
             }
@@ -263,14 +257,32 @@ fn slow_idle_and_surplus_streams_are_cut() {
             if matches!(transport, Transport::Tcp | Transport::Tls) {
                 let begun = Instant::now();
                 let text = slow.phone.text("OPTIONS", &Phone::branch(), 1, "");
-                for byte in text.as_bytes().chunks(1) {
+                for (place, byte) in text.as_bytes().chunks(1).enumerate() {
                     if slow.pipe.write(byte).is_err() {
                         break;
+                    }
+                    if place % 20 == 0 {
+                        busy.is_answered();
                     }
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 assert!(slow.is_closed_within(PATIENCE));
                 assert!(begun.elapsed() < Duration::from_secs(4));
+            }
+            if transport == Transport::Ws {
+                // The head of a frame of 100 bytes, masked with zeros, and a byte now and then.
+                let mut socket = slow.pipe.socket();
+                std::io::Write::write_all(&mut socket, &[0x81, 0x80 | 100, 0, 0, 0, 0]).unwrap();
+                for place in 0..60 {
+                    if std::io::Write::write_all(&mut socket, b"x").is_err() {
+                        break;
+                    }
+                    if place % 20 == 0 {
+                        busy.is_answered();
+                    }
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                assert!(slow.is_closed_within(Duration::from_millis(100)));
             }
             for _ in 0..8 {
                 busy.is_answered();
@@ -332,5 +344,80 @@ fn several_streams_of_one_node_do_not_mix() {
             caller.ok(&bye);
             node.ended(leg);
         }
+    });
+}
+
+#[test]
+fn a_handshake_that_is_not_finished_is_cut() {
+    // D3.
+    let handshake = Duration::from_millis(300);
+    let mut node = Node::with(with(StreamLimits { handshake, ..StreamLimits::default() }), 10);
+    let begun = Instant::now();
+    for transport in [Transport::Tls, Transport::Ws, Transport::Wss] {
+        let mute = std::net::TcpStream::connect(node.door(transport)).unwrap();
+        mute.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert!(matches!(std::io::Read::read(&mut &mute, &mut [0]), Ok(0) | Err(_)));
+        let slow = std::net::TcpStream::connect(node.door(transport)).unwrap();
+        let is_cut = (0..200).any(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            std::io::Write::write_all(&mut &slow, b"G").is_err()
+        });
+        assert!(is_cut, "{transport:?}");
+    }
+    assert!(begun.elapsed() < PATIENCE * 2);
+    assert!(node.count(|c| &c.sip_streams_refused) >= 6);
+    assert_eq!(node.count(|c| &c.sip_streams_opened), 0);
+    Phone::new(&node).is_answered();
+    node.no_call_arrives();
+}
+
+#[test]
+fn a_websocket_must_speak_sip_and_keep_its_messages_small() {
+    let node = Node::new();
+    let socket = std::net::TcpStream::connect(node.door(Transport::Ws)).unwrap();
+    let refused = sip_support::pipe::upgraded(socket, "chat").unwrap_err();
+    assert!(refused.contains("400"), "{refused}");
+
+    for transport in [Transport::Ws, Transport::Wss] {
+        let mut caller = Caller::new(&node, transport);
+        let text = caller.phone.text("OPTIONS", &Phone::branch(), 1, &"y".repeat(70_000));
+        // The node may be gone before all of it is written.
+        let _ = caller.pipe.write(text.as_bytes());
+        assert!(caller.is_closed_within(PATIENCE), "{transport:?}");
+    }
+    // D3: one message in fragments without end (opcode text, no FIN, masked with zeros).
+    let caller = Caller::new(&node, Transport::Ws);
+    let mut socket = caller.pipe.socket();
+    let fragment = |opcode: u8| {
+        let mut frame = vec![opcode, 0x80 | 126, 0x40, 0, 0, 0, 0, 0];
+        frame.extend([b'y'; 0x4000]);
+        frame
+    };
+    std::io::Write::write_all(&mut socket, &fragment(1)).unwrap();
+    let fragments = (0..10_000)
+        .take_while(|_| std::io::Write::write_all(&mut socket, &fragment(0)).is_ok())
+        .count();
+    assert!(fragments < 2_000, "{fragments} fragments were taken");
+    node.streams_become(0);
+}
+
+#[test]
+fn keys_of_srtp_travel_where_nobody_reads_along() {
+    let key = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+    let offer = SDP.replace("RTP/AVP", "RTP/SAVP")
+        + &format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n");
+    over_each(config, |node, transport| {
+        let mut caller = Caller::new(node, transport);
+        caller.send_invite(&offer);
+        if !transport.is_secret() {
+            caller.expect(488);
+            return;
+        }
+        let leg = node.arrived().leg;
+        node.command(SipCommand::Answer { leg }).unwrap();
+        let answer = caller.expect(200);
+        assert!(answer.body.contains("RTP/SAVP"), "{}", answer.body);
+        assert!(answer.body.contains("a=crypto:1 "), "{}", answer.body);
+        caller.ack();
     });
 }

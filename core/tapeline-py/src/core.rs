@@ -93,6 +93,7 @@ impl Core {
         let config = CoreConfig {
             sip_udp: parse_all(&sip_udp, "an address with a port")?,
             sip_streams: Vec::new(),
+            tls: Default::default(),
             advertised: parse_advertised(rtp_address)?,
             rtp_ports: rtp_ports.0..=rtp_ports.1,
             codecs: parse_codecs(&codecs, room_rate_limit_hz)?,

@@ -31,7 +31,7 @@ use crate::play::{self, PlayRequest, PlaySpec, PlayThread};
 use crate::record::spec::{RecordingSpec, Target};
 use crate::record::{self, RecordConfig, RecordThreads};
 use crate::sdp::Preference;
-use crate::sip::{self, Limits, SipConfig, SipHandle, SrtpPolicy, SrtpRule};
+use crate::sip::{self, Limits, SipConfig, SipHandle, SrtpPolicy, SrtpRule, TlsFiles};
 
 /// From here on ids are of the core's own commands; their answers do not leave.
 const OWN_COMMANDS: CommandId = 1 << 63;
@@ -47,6 +47,8 @@ pub struct CoreConfig {
     pub sip_udp: Vec<SocketAddr>,
     /// Where to listen for SIP over streams.
     pub sip_streams: Vec<(Transport, SocketAddr)>,
+    /// Certificates of TLS and WSS.
+    pub tls: TlsFiles,
     /// Our address in Contact and SDP; `None`: the one that faces each peer.
     pub advertised: Option<IpAddr>,
     pub rtp_ports: RangeInclusive<u16>,
@@ -169,6 +171,11 @@ impl Core {
     /// The same for streams.
     pub fn sip_stream_addresses(&self) -> &[(Transport, SocketAddr)] {
         self.sip.stream_addresses()
+    }
+
+    /// Reads the files of certificates again; calls keep their connections.
+    pub fn reload_tls(&self) -> io::Result<()> {
+        self.sip.reload_tls()
     }
 
     /// Readable when events wait.
@@ -429,14 +436,17 @@ fn within(deadline: Instant, work: impl FnOnce() + Send + 'static) -> bool {
 }
 
 fn sip_config(config: &CoreConfig) -> io::Result<SipConfig> {
-    if config.srtp.policy == SrtpPolicy::Require && !config.srtp.sdes_over_plain_sip {
-        let text = "SRTP is required, but SIP over UDP may carry no keys: no call would be taken; \
-                    allow SDES over plain SIP, or do not require SRTP";
+    let is_secret = config.sip_streams.iter().any(|(transport, _)| transport.is_secret());
+    let may_carry_keys = is_secret || config.srtp.sdes_over_plain_sip;
+    if config.srtp.policy == SrtpPolicy::Require && !may_carry_keys {
+        let text = "SRTP is required, but SIP over UDP, TCP and WS may carry no keys: no call would \
+                    be taken; listen for TLS or WSS, allow SDES over plain SIP, or do not require SRTP";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     Ok(SipConfig {
         udp: config.sip_udp.clone(),
         streams: config.sip_streams.clone(),
+        tls: config.tls.clone(),
         advertised: config.advertised,
         ports: PortPool::new(rtp_bind_address(config), config.rtp_ports.clone())?,
         codecs: config.codecs.clone(),

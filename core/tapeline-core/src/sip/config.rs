@@ -7,6 +7,7 @@ use crate::boundary::command::Access;
 use crate::boundary::transport::Transport;
 use crate::media::ports::PortPool;
 use crate::sdp::{Preference, Terms};
+use crate::sip::transport::TlsFiles;
 
 /// Given once to [`start`](crate::sip::start); [`Access`] can be replaced later by a command.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct SipConfig {
     pub udp: Vec<SocketAddr>,
     /// Where streams may arrive, and by which transport.
     pub streams: Vec<(Transport, SocketAddr)>,
+    /// For TLS and WSS, both ways.
+    pub tls: TlsFiles,
     /// Our address in Contact, Via and SDP. `None`: the address that the way back to the peer
     /// leaves from.
     pub advertised: Option<IpAddr>,

@@ -20,7 +20,7 @@ use crate::boundary::transport::Transport;
 use crate::media::command::MediaHandle;
 use crate::sip::config::SipConfig;
 use crate::sip::thread::{Parts, run};
-use crate::sip::transport::{Door, bind_stream, bind_udp};
+use crate::sip::transport::{Door, Tls, bind_stream, bind_udp};
 
 /// Commands that wait for the SIP thread; beyond it [`SipBusy`].
 const COMMAND_QUEUE: usize = 8_192;
@@ -71,6 +71,7 @@ struct Inner {
     stats: LegStatsTable,
     addresses: Vec<SocketAddr>,
     streams: Vec<(Transport, SocketAddr)>,
+    tls: Arc<Tls>,
 }
 
 impl Drop for Inner {
@@ -100,6 +101,12 @@ impl SipHandle {
         &self.inner.streams
     }
 
+    /// Reads the files of certificates again; new connections use them. When they cannot be used, the
+    /// old ones stay.
+    pub fn reload_tls(&self) -> io::Result<()> {
+        self.inner.tls.reload()
+    }
+
     /// Ends every call (BYE, or 503 before the answer) and the thread. Returns within
     /// `Limits::stop_grace` and one second; false when the thread still ran then.
     pub fn stop(&self) -> bool {
@@ -127,6 +134,8 @@ pub fn start(
 ) -> io::Result<SipHandle> {
     let sockets = config.udp.iter().map(|&to| bind_udp(to)).collect::<io::Result<Vec<_>>>()?;
     let addresses = sockets.iter().map(|s| s.local_addr()).collect::<io::Result<Vec<_>>>()?;
+    let is_server = config.streams.iter().any(|(transport, _)| transport.is_secret());
+    let tls = Arc::new(Tls::new(config.tls.clone(), is_server)?);
     let doors = config.streams.iter().map(|&door| open(door)).collect::<io::Result<Vec<_>>>()?;
     let streams = doors.iter().map(|(door, _)| (door.transport, door.local)).collect();
     let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
@@ -143,6 +152,7 @@ pub fn start(
         counters,
         slots: legs,
         stats: stats.clone(),
+        tls: tls.clone(),
         commands: command_queue,
         stop: stop.clone(),
     };
@@ -151,6 +161,6 @@ pub fn start(
         drop(stopped_sender);
     })?;
     let stopped = Mutex::new(stopped);
-    let inner = Inner { commands, stop, stopped, stop_limit, stats, addresses, streams };
+    let inner = Inner { commands, stop, stopped, stop_limit, stats, addresses, streams, tls };
     Ok(SipHandle { inner: Arc::new(inner) })
 }

@@ -27,3 +27,4 @@ mod wire;
 
 pub use config::{Limits, SipConfig, SrtpPolicy, SrtpRule, StreamLimits};
 pub use handle::{SipBusy, SipHandle, start};
+pub use transport::TlsFiles;

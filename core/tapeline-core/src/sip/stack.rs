@@ -31,7 +31,7 @@ use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
 use crate::sip::strikes::{STRANGER, WRONG_ANSWER};
 use crate::sip::tables::Tables;
-use crate::sip::transport::{Line, Lines};
+use crate::sip::transport::{Line, Lines, Tls};
 use crate::sip::wire::{self, Admission, Head, TagMaker, stateless, tag};
 use crate::sys::undelivered::Undelivered;
 
@@ -43,6 +43,7 @@ pub(super) struct Stack {
     pub counters: Arc<Counters>,
     pub slots: Arc<SlotAllocator>,
     pub stats: LegStatsTable,
+    pub tls: Arc<Tls>,
     pub endpoint: EndpointInnerRef,
     pub gate: RefCell<Gate>,
     verifier: RefCell<Verifier>,
@@ -115,6 +116,7 @@ impl Stack {
         counters: Arc<Counters>,
         slots: Arc<SlotAllocator>,
         stats: LegStatsTable,
+        tls: Arc<Tls>,
     ) -> Result<Self, String> {
         let t1 = config.limits.t1;
         let timers = EndpointOption { t1, t1x64: t1 * 64, ..EndpointOption::default() };
@@ -133,6 +135,7 @@ impl Stack {
             counters,
             slots,
             stats,
+            tls,
             endpoint: endpoint.inner,
             gate: RefCell::new(gate),
             verifier: RefCell::new(verifier),

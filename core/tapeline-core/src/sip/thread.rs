@@ -30,7 +30,7 @@ use crate::sip::config::SipConfig;
 use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
 use crate::sip::stack::{Stack, spawn};
-use crate::sip::transport::{Door, Line, Listener, MAX_DATAGRAM, keep_open};
+use crate::sip::transport::{Door, Line, Listener, MAX_DATAGRAM, Tls, keep_open};
 
 /// Between two attempts after a failure, so that a lasting one costs no core.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -48,14 +48,26 @@ pub(super) struct Parts {
     pub counters: Arc<Counters>,
     pub slots: Arc<SlotAllocator>,
     pub stats: LegStatsTable,
+    pub tls: Arc<Tls>,
     pub commands: mpsc::Receiver<(CommandId, SipCommand)>,
     pub stop: CancellationToken,
 }
 
 /// Runs until `stop` is cancelled; rebuilt when it fails as a whole.
 pub(super) fn run(parts: Parts) {
-    let Parts { config, sockets, doors, media, events, counters, slots, stats, mut commands, stop } =
-        parts;
+    let Parts {
+        config,
+        sockets,
+        doors,
+        media,
+        events,
+        counters,
+        slots,
+        stats,
+        tls,
+        mut commands,
+        stop,
+    } = parts;
     let config = Rc::new(config);
     loop {
         let stack = Stack::new(
@@ -65,6 +77,7 @@ pub(super) fn run(parts: Parts) {
             counters.clone(),
             slots.clone(),
             stats.clone(),
+            tls.clone(),
         );
         let outcome = stack.and_then(|stack| {
             let stack = Rc::new(stack);

@@ -6,6 +6,7 @@
 pub mod digest;
 pub mod far_end;
 pub mod pipe;
+pub mod tls;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -56,7 +57,10 @@ pub fn networks(texts: &[&str]) -> Vec<Network> {
 pub fn config() -> SipConfig {
     SipConfig {
         udp: vec!["127.0.0.1:0".parse().unwrap()],
-        streams: vec![(Transport::Tcp, "127.0.0.1:0".parse().unwrap())],
+        streams: [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss]
+            .map(|transport| (transport, "127.0.0.1:0".parse().unwrap()))
+            .to_vec(),
+        tls: tls::files(),
         advertised: None,
         ports: PortPool::new("127.0.0.1".parse().unwrap(), 42_000..=49_999).unwrap(),
         codecs: Preference::default(),
@@ -163,6 +167,13 @@ impl Node {
     /// Dials `uri` and waits until the INVITE is on its way.
     pub fn dial(&mut self, uri: &str) -> LegHandle {
         self.dial_as(call(uri)).unwrap()
+    }
+
+    /// Dials without waiting for the INVITE: a connection may have to be accepted before.
+    pub fn start_dial(&mut self, uri: &str) -> LegHandle {
+        let leg = self.slots.allocate().unwrap();
+        self.post(SipCommand::Dial { leg, call: Box::new(call(uri)) });
+        leg
     }
 
     pub fn dial_as(&mut self, call: Dial) -> Result<LegHandle, String> {

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use tapeline_core::boundary::transport::Transport;
 
-use super::{Message, Node, PATIENCE, Phone, SILENCE};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, WebSocket};
+
+use super::{Message, Node, PATIENCE, Phone, SILENCE, tls};
 
 /// A connection to the node.
 pub trait Pipe {
@@ -87,7 +90,76 @@ pub fn connect(transport: Transport, door: SocketAddr) -> Box<dyn Pipe> {
     let second = socket.try_clone().unwrap();
     match transport {
         Transport::Tcp => Box::new(Bytes::new(socket, second)),
-        other => panic!("no pipe for {other:?}"),
+        Transport::Tls => {
+            let mut stream = tls::client(socket, None);
+            stream.conn.complete_io(&mut stream.sock).unwrap();
+            Box::new(Bytes::new(stream, second))
+        }
+        Transport::Ws => Box::new(Frames::new(socket, second)),
+        Transport::Wss => Box::new(Frames::new(tls::client(socket, None), second)),
+        Transport::Udp => panic!("UDP is no stream"),
+    }
+}
+
+/// WS or WSS, as a browser does it.
+pub struct Frames<S> {
+    socket: TcpStream,
+    pub web: WebSocket<S>,
+}
+
+impl<S: Read + Write> Frames<S> {
+    pub fn new(stream: S, socket: TcpStream) -> Self {
+        let web = upgraded(stream, "sip").unwrap_or_else(|error| panic!("{error}"));
+        Self { socket, web }
+    }
+}
+
+/// The upgrade of a client that asks for a subprotocol.
+pub fn upgraded<S: Read + Write>(stream: S, protocol: &str) -> Result<WebSocket<S>, String> {
+    let mut request = "ws://localhost/".into_client_request().unwrap();
+    let headers = request.headers_mut();
+    headers.insert("Sec-WebSocket-Protocol", protocol.parse().unwrap());
+    match tungstenite::client(request, stream) {
+        Ok((web, response)) => {
+            assert_eq!(response.headers()["Sec-WebSocket-Protocol"], "sip");
+            Ok(web)
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl<S: Read + Write> Pipe for Frames<S> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let message = match std::str::from_utf8(bytes) {
+            Ok(text) => tungstenite::Message::text(text),
+            Err(_) => tungstenite::Message::binary(bytes.to_vec()),
+        };
+        self.web.send(message).map_err(std::io::Error::other)
+    }
+
+    fn read(&mut self, patience: Duration) -> Heard {
+        let end = Instant::now() + patience;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Heard::Nothing;
+            }
+            self.socket.set_read_timeout(Some(left)).unwrap();
+            match self.web.read() {
+                Ok(tungstenite::Message::Text(text)) => {
+                    return Heard::Bytes(text.as_bytes().to_vec());
+                }
+                Ok(tungstenite::Message::Close(_)) => return Heard::Closed,
+                Ok(_) => {}
+                Err(tungstenite::Error::Io(e))
+                    if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => return Heard::Closed,
+            }
+        }
+    }
+
+    fn socket(&self) -> &TcpStream {
+        &self.socket
     }
 }
 

@@ -21,6 +21,7 @@ fn stack() -> (Rc<Stack>, EventQueue, rtrb::Consumer<MediaCommand>) {
     let config = SipConfig {
         udp: vec![],
         streams: vec![],
+        tls: Default::default(),
         advertised: None,
         ports: PortPool::new([127, 0, 0, 1].into(), 41_600..=41_699).unwrap(),
         codecs: Preference::default(),
@@ -40,7 +41,8 @@ fn stack() -> (Rc<Stack>, EventQueue, rtrb::Consumer<MediaCommand>) {
     let (media, commands) = MediaHandle::new();
     let slots = Arc::new(SlotAllocator::new(4));
     let stats = LegStatsTable::default();
-    let stack = Stack::new(Rc::new(config), media, events, counters, slots, stats).unwrap();
+    let tls = Arc::new(Tls::new(Default::default(), false).unwrap());
+    let stack = Stack::new(Rc::new(config), media, events, counters, slots, stats, tls).unwrap();
     (Rc::new(stack), queue, commands)
 }
 

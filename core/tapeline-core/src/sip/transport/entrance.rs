@@ -8,11 +8,14 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use crate::boundary::counters::Counters;
+use crate::boundary::transport::Transport;
 use crate::sip::stack::{Stack, spawn};
 use crate::sip::transport::lines::Door;
-use crate::sip::transport::session::{Boxed, Established, begin};
+use crate::sip::transport::session::{Boxed, Established, Wire, begin};
+use crate::sip::transport::websocket::upgrade;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1_024;
@@ -82,7 +85,16 @@ async fn establish(
     let ours = socket.local_addr()?.ip();
     let advertised = stack.config.advertised.filter(|it| it.is_ipv6() == ours.is_ipv6());
     let here = SocketAddr::new(advertised.unwrap_or(ours), door.local.port());
-    let wire: Boxed = Box::new(socket);
     let transport = door.transport;
+    let wire: Boxed = match stack.tls.server(transport).filter(|_| transport.is_secret()) {
+        Some(config) => Box::new(TlsAcceptor::from(config).accept(socket).await?),
+        None => Box::new(socket),
+    };
+    let wire = match transport {
+        Transport::Ws | Transport::Wss => {
+            Wire::Frames(Box::new(upgrade(wire, stack.config.limits.streams.queue).await?))
+        }
+        Transport::Udp | Transport::Tcp | Transport::Tls => Wire::Bytes(wire),
+    };
     Ok(Established { wire, transport, peer, here, server_name: String::new() })
 }

@@ -4,14 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use rustls::pki_types::ServerName;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::boundary::transport::Transport;
 use crate::sip::resolve::Target;
 use crate::sip::stack::Stack;
 use crate::sip::transport::line::Line;
-use crate::sip::transport::session::{Boxed, Established, begin};
+use crate::sip::transport::session::{Boxed, Established, Wire, begin};
 
 /// What a request to `target` can leave by. Waits for a handshake at most: never in the receive loop.
 pub(crate) async fn reach(stack: &Rc<Stack>, target: &Target, is_route: bool) -> Option<Rc<Line>> {
@@ -53,11 +56,34 @@ async fn open(stack: &Rc<Stack>, target: &Target) -> io::Result<Rc<Line>> {
     let here = here(stack, *transport, *peer, socket.local_addr()?);
     let wire: Boxed = match transport {
         Transport::Tcp => Box::new(socket),
-        _ => return Err(io::ErrorKind::Unsupported.into()),
+        Transport::Tls => Box::new(secured(stack, socket, *peer, server_name).await?),
+        // Browsers call; nobody calls them.
+        Transport::Udp | Transport::Ws | Transport::Wss => {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
     };
+    let wire = Wire::Bytes(wire);
     let (transport, peer, server_name) = (*transport, *peer, server_name.clone());
     let established = Established { wire, transport, peer, here, server_name };
     begin(stack, seat, established).await.map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// The peer shows that it is who we call: by its name, or by its address where that is all we know.
+async fn secured(
+    stack: &Stack,
+    socket: TcpStream,
+    peer: SocketAddr,
+    server_name: &str,
+) -> io::Result<TlsStream<TcpStream>> {
+    let tls = stack.tls.clone();
+    // The authorities of the system are a large file.
+    let config =
+        tokio::task::spawn_blocking(move || tls.client()).await.map_err(io::Error::other)??;
+    let name = match server_name.strip_suffix('.').unwrap_or(server_name) {
+        "" => ServerName::IpAddress(peer.ip().into()),
+        name => ServerName::try_from(name.to_owned()).map_err(io::Error::other)?,
+    };
+    TlsConnector::from(config).connect(name, socket).await
 }
 
 /// Leaves from the address that we listen at, which peers may know us by.

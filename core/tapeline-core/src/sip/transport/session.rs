@@ -3,32 +3,44 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::boundary::counters::Counters;
 use crate::boundary::transport::Transport;
 use crate::sip::guard::guarded;
 use crate::sip::stack::{Stack, spawn};
-use crate::sip::transport::framing::{Frame, Framer};
+use crate::sip::transport::framing::{Frame, Framer, check_head};
 use crate::sip::transport::line::Line;
 use crate::sip::transport::lines::Seat;
 use crate::sip::transport::outbox::Outbox;
 use crate::sip::transport::stream::Stream;
+use crate::sip::transport::websocket::{Frames, Meter};
 
 /// Bytes of one read; a phone's INVITE fits.
 const READ: usize = 4_096;
 
 /// TCP itself or TLS over it.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin {}
+pub(super) trait ByteStream: AsyncRead + AsyncWrite + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Wire for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin> ByteStream for T {}
 
-pub(super) type Boxed = Box<dyn Wire>;
+pub(super) type Boxed = Box<dyn ByteStream>;
+
+/// How messages follow each other.
+pub(super) enum Wire {
+    /// By their length.
+    Bytes(Boxed),
+    /// One in each WebSocket message.
+    Frames(Box<Frames>),
+}
 
 /// An established connection, before its first message.
 pub(super) struct Established {
-    pub wire: Boxed,
+    pub wire: Wire,
     pub transport: Transport,
     pub peer: SocketAddr,
     /// Where we can be called.
@@ -74,14 +86,28 @@ struct Session {
 }
 
 impl Session {
-    async fn live(self, wire: Boxed) {
-        let (reader, writer) = tokio::io::split(wire);
+    async fn live(self, wire: Wire) {
         let end = self.outbox.end.clone();
-        tokio::select! {
-            biased;
-            () = end.cancelled() => {}
-            () = self.write(writer) => {}
-            () = self.read(reader) => {}
+        match wire {
+            Wire::Bytes(wire) => {
+                let (reader, writer) = tokio::io::split(wire);
+                tokio::select! {
+                    biased;
+                    () = end.cancelled() => {}
+                    () = self.write(writer) => {}
+                    () = self.read(reader) => {}
+                }
+            }
+            Wire::Frames(frames) => {
+                let meter = frames.get_ref().meter.clone();
+                let (sink, source) = frames.split();
+                tokio::select! {
+                    biased;
+                    () = end.cancelled() => {}
+                    () = self.write_frames(sink) => {}
+                    () = self.read_frames(source, &meter) => {}
+                }
+            }
         }
     }
 
@@ -114,6 +140,57 @@ impl Session {
             } else if begun.is_none() {
                 begun = Some(Instant::now());
             }
+        }
+    }
+
+    async fn read_frames(&self, mut source: SplitStream<Box<Frames>>, meter: &Meter) {
+        let limits = self.stack.config.limits.streams;
+        let mut heard = Instant::now();
+        loop {
+            let idle = heard + limits.idle;
+            let deadline = meter.begun.get().map_or(idle, |begun| idle.min(begun + limits.message));
+            let message = tokio::select! {
+                biased;
+                message = source.next() => message,
+                () = meter.changed.notified() => continue,
+                () = sleep_until(deadline) => None,
+            };
+            let bytes = match message {
+                Some(Ok(Message::Text(text))) => text.as_bytes().to_vec(),
+                Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
+                // tungstenite answers a ping by itself.
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => Vec::new(),
+                Some(Ok(Message::Close(_) | Message::Frame(_))) | Some(Err(_)) | None => {
+                    return log::debug!("the WebSocket of {} is over", self.peer);
+                }
+            };
+            meter.begun.set(None);
+            heard = Instant::now();
+            if bytes == b"\r\n\r\n" {
+                self.outbox.push(b"\r\n".to_vec());
+            } else if bytes.iter().any(|byte| !byte.is_ascii_whitespace()) {
+                if let Err(why) = check_head(&bytes) {
+                    return log::debug!("the WebSocket of {} is cut: {why:?}", self.peer);
+                }
+                self.on_message(&bytes).await;
+            }
+        }
+    }
+
+    async fn write_frames(&self, mut sink: SplitSink<Box<Frames>, Message>) {
+        let limit = self.stack.config.limits.streams.write;
+        while let Some(bytes) = self.outbox.next().await {
+            let length = bytes.len();
+            let message = match String::from_utf8(bytes) {
+                Ok(text) => Message::text(text),
+                Err(other) => Message::binary(other.into_bytes()),
+            };
+            match timeout(limit, sink.send(message)).await {
+                Ok(Ok(())) => self.outbox.written(length),
+                Ok(Err(error)) => return log::debug!("writing to {} failed: {error}", self.peer),
+                Err(_) => return log::debug!("{} does not read", self.peer),
+            }
+            Counters::add(&self.stack.counters.sip_sent, 1);
         }
     }
 
