@@ -99,7 +99,7 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
-async def test_r12_legs_of_different_codecs_share_a_room(line: Line, codec: Codec) -> None:
+async def test_r15_legs_of_different_codecs_share_a_room(line: Line, codec: Codec) -> None:
     engine = line.engine
     (address,) = engine.sip_addresses
     room = await engine.create_room(rate_hz=RATE_HZ)

@@ -49,7 +49,7 @@ fn assert_unbroken(name: &str, rate: Rate, samples: &[i16], tones: &[(f64, f64)]
 }
 
 #[test]
-fn r12_a_change_of_rate_is_unheard_by_everyone_and_in_running_recordings() {
+fn a_change_of_rate_is_unheard_by_everyone_and_in_running_recordings() {
     for wide in [Codec::G722, Codec::Opus(Rate::Wide), Codec::L16(Rate::Wide)] {
         let mut stage = Stage::new();
         let rates = Arc::new(RoomRates::new(16));
@@ -113,7 +113,7 @@ fn r12_a_change_of_rate_is_unheard_by_everyone_and_in_running_recordings() {
 }
 
 #[test]
-fn r12_a_room_has_the_highest_rate_of_its_members_and_never_less_than_asked_for() {
+fn a_room_has_the_highest_rate_of_its_members_and_never_less_than_asked_for() {
     let mut stage = Stage::new();
     let rates = Arc::new(RoomRates::new(16));
     stage.tick.tell_rates_to(rates.clone());

@@ -261,7 +261,7 @@ fn a_fault_in_one_leg_is_counted_and_harms_nobody_else() {
 }
 
 #[test]
-fn fifty_digits_inside_speech_are_heard_once_and_leave_the_speech_untouched() {
+fn r26_fifty_digits_inside_speech_are_heard_once_and_leave_the_speech_untouched() {
     let mut plain = Stage::with_talkers(&TONES[..2]);
     let mut tape_without = plain.record(0, Target::Room(room(0)), ChannelLayout::Mix);
     plain.run(700);

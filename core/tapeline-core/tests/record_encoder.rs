@@ -4,10 +4,12 @@
 
 mod record_support;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use record_support::faulty_disk::FaultyDisk;
@@ -157,6 +159,45 @@ fn r29_a_failing_encoder_costs_no_sample_and_keeps_the_promised_format() {
             assert_eq!(studio.count(&studio.counters.caught_panics), 0, "{what}");
         }
     }
+}
+
+/// LAME, which notes who calls it.
+struct Watched(Box<dyn Mp3Engine>, Arc<Mutex<HashSet<ThreadId>>>);
+
+impl Watched {
+    fn note(&self) {
+        self.1.lock().unwrap().insert(std::thread::current().id());
+    }
+}
+
+impl Mp3Engine for Watched {
+    fn encode(&mut self, samples: &[i16], bytes: &mut Vec<u8>) -> Result<(), EncoderFault> {
+        self.note();
+        self.0.encode(samples, bytes)
+    }
+
+    fn flush(&mut self, bytes: &mut Vec<u8>) -> Result<(), EncoderFault> {
+        self.note();
+        self.0.flush(bytes)
+    }
+}
+
+/// Whoever ticks only copies samples: what MP3 costs is CPU time of other threads.
+#[test]
+fn r30_mp3_is_encoded_outside_the_thread_that_ticks() {
+    let callers = Arc::new(Mutex::new(HashSet::new()));
+    let (sound, told) = (lame::maker(), callers.clone());
+    let mut studio = studio(Arc::new(move |layout: &Layout| {
+        let lame = sound(layout)?;
+        Ok(Box::new(Watched(lame, told.clone())))
+    }));
+    let mut stage = studio.start(Format::Mp3, 8000, 2);
+    stage.play_ms(60_000, |_, _| 0);
+    stage.finish(FinishReason::Command);
+    assert_eq!(studio.wait_finished(stage.recorder).sample_count, 480_000);
+
+    let callers = callers.lock().unwrap();
+    assert!(!callers.is_empty() && !callers.contains(&std::thread::current().id()));
 }
 
 /// Ticks in real time; one encoder sleeps 7 s. Whoever shares its writer waits 3 s, its ring holds 8.

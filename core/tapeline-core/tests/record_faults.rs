@@ -140,7 +140,7 @@ fn a_stall_of_seconds_loses_nothing() {
 }
 
 #[test]
-fn a_stall_beyond_the_ring_is_silence_at_its_place() {
+fn r08_a_stall_beyond_the_ring_is_silence_at_its_place_and_counted_as_missing() {
     for format in [Format::Wav, Format::Mp3] {
         let (mut studio, faults) = FaultyDisk::studio();
         let mut stage = studio.start(format, 8000, 1);
@@ -183,7 +183,7 @@ fn a_stall_beyond_the_ring_is_silence_at_its_place() {
 }
 
 #[test]
-fn skipped_ticks_are_silence_of_exact_length() {
+fn r08_skipped_ticks_are_silence_of_exact_length_and_counted_as_missing() {
     let mut studio = Studio::new();
     let mut stage = studio.start(Format::Wav, 16_000, 2);
     stage.play_ms(200, noise);

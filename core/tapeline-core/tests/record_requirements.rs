@@ -204,6 +204,34 @@ fn r23_a_pause_in_speech_and_a_short_call_are_no_trouble() {
     assert!(house.events().iter().filter_map(trouble_of(0)).next().is_none());
 }
 
+/// Nobody sends a packet: the files are as long as the call, and say why they are empty.
+#[test]
+fn r27_a_call_without_a_packet_is_recorded_as_silence_of_its_length() {
+    for format in FORMATS {
+        let mut house = House::of(Stage::new());
+        house.room(RoomCommand::CreateRoom { room: room(0), rate_hz: 8_000 });
+        for slot in [0, 1] {
+            house.stage.phone(slot);
+            house.stage.join(slot);
+        }
+        house.run(5);
+        let mut lives = stereo(&mut house, format).map(|spec| house.start(spec)).to_vec();
+        let spec = house.spec(format, everybody(), ChannelLayout::Mix);
+        lives.push(house.start(spec));
+        house.run(600);
+
+        for (live, finished) in lives.iter().zip(house.stop_all(&lives)) {
+            assert_eq!(finished.reason, FinishReason::Command);
+            assert_eq!((finished.sample_count, finished.missing_ms.len()), (600 * 160, 0));
+            let channels = if live.folder == lives[2].folder { 1 } else { 2 };
+            let samples = live.samples();
+            assert_eq!(samples.len(), channels * 600 * FRAME, "{format:?}");
+            assert!(samples.iter().all(|sample| *sample == 0), "{format:?}");
+            assert!(note(&finished.notes, "silent_channel").is_some(), "{:?}", finished.notes);
+        }
+    }
+}
+
 #[test]
 fn r32_start_stop_start_gives_two_whole_recordings_and_overwrites_none() {
     let mut house = House::with_talkers(&[VOICE]);

@@ -101,7 +101,7 @@ async def test_a_finished_recording_is_complete_at_its_key_and_told(place: Place
     assert place.tools.repaired == []
 
 
-async def test_missing_sound_makes_it_degraded_with_reason_and_span(place: Place) -> None:
+async def test_r08_missing_sound_makes_it_degraded_with_reason_and_span(place: Place) -> None:
     await place.add()
     write_spool(place.spool, SOUND, is_finished=True)
 
@@ -123,7 +123,7 @@ async def test_a_file_that_the_writer_gave_up_is_mended_and_degraded(place: Plac
     assert done.health_words == "degraded"
 
 
-async def test_when_nothing_was_ever_heard_it_is_absent(place: Place) -> None:
+async def test_r27_when_nothing_was_ever_heard_it_is_absent(place: Place) -> None:
     await place.add()
     write_spool(place.spool, b"", is_finished=True)
 
@@ -134,7 +134,7 @@ async def test_when_nothing_was_ever_heard_it_is_absent(place: Place) -> None:
     assert len(place.told.events) == 1
 
 
-async def test_when_nothing_could_be_written_it_has_failed(place: Place) -> None:
+async def test_r08_when_nothing_could_be_written_it_has_failed(place: Place) -> None:
     await place.add()
 
     done = await place.finaliser().finalise(REC, finished(0, reason="writer_failed", sha256=""))

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn r12_tones_of_the_band_pass_and_come_exactly_as_late_as_said() {
+    fn tones_of_the_band_pass_and_come_exactly_as_late_as_said() {
         for (from, to) in WAYS {
             let band = f64::from(from.min(to).hz()) / 8_000.0;
             for hz in [300.0, 1_000.0, 2_000.0, 2_500.0] {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn r12_the_telephone_band_stays_and_aliases_and_images_are_gone() {
+    fn the_telephone_band_stays_and_aliases_and_images_are_gone() {
         for (from, to) in WAYS {
             let band = f64::from(from.min(to).hz()) / 8_000.0;
             let gain = |hz: f64| {

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn r12_the_peers_order_decides_unless_a_codec_is_in_use() {
+    fn the_peers_order_decides_unless_a_codec_is_in_use() {
         use Codec::{G722, L16, Opus, Pcma, Pcmu};
         use Rate::{Narrow, Wide};
         let maps = "a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 L16/48000\r\n\
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn r13_packet_times_are_kept_where_they_can_be_sent() {
+    fn packet_times_are_kept_where_they_can_be_sent() {
         let maps = "a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 L16/8000\r\na=rtpmap:98 L16/16000\r\n";
         let cases = [
             ("0", "", 20),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn r19_the_events_clock_is_the_codecs() {
+    fn the_events_clock_is_the_codecs() {
         let maps = "a=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n\
                     a=rtpmap:102 telephone-event/48000\r\n";
         for (formats, expected) in [
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn r12_comfort_noise_goes_with_codecs_of_8_khz() {
+    fn comfort_noise_goes_with_codecs_of_8_khz() {
         for (formats, expected) in [("0 13", true), ("0", false), ("9 13", false)] {
             let agreed = agreed(&offer(formats, ""), None).unwrap();
             assert_eq!(agreed.has_comfort_noise, expected, "{formats}");

@@ -161,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn r12_static_payload_types_need_no_map() {
+    fn static_payload_types_need_no_map() {
         let formats = formats("18 9 13 3 0 8 10 11 5 x 300", &[]);
         assert_eq!(formats.codecs, [(9, G722), (0, Pcmu), (8, Pcma)]);
         assert!(formats.has_comfort_noise && formats.events.is_empty());
     }
 
     #[test]
-    fn r12_maps_name_every_codec() {
+    fn maps_name_every_codec() {
         let cases = [
             ("PCMU/8000", Some(Pcmu)),
             ("pcma/8000/1", Some(Pcma)),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn r12_opus_is_coded_at_what_the_peer_plays_and_captures() {
+    fn opus_is_coded_at_what_the_peer_plays_and_captures() {
         let cases = [
             ("", Rate::Full),
             ("minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1", Rate::Full),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn r19_events_fit_by_their_clock() {
+    fn events_fit_by_their_clock() {
         let attributes = [
             ("rtpmap", "101 telephone-event/8000"),
             ("rtpmap", "110 telephone-event/48000"),

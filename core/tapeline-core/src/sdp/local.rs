@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn r12_an_answer_says_of_opus_what_we_take() {
+    fn an_answer_says_of_opus_what_we_take() {
         let offer = parse(
             b"v=0\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 111 13 0 110 126\r\n\
               a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1;stereo=1\r\n\
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn r12_our_offer_can_be_answered_by_ourselves() {
+    fn our_offer_can_be_answered_by_ourselves() {
         let preference = Preference::default();
         let first = local().offer(&preference, None);
         assert!(first.contains("m=audio 20000 RTP/AVP 96 9 0 8 101 102\r\n"), "{first}");

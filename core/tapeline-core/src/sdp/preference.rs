@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn r12_rates_are_bounded() {
+    fn rates_are_bounded() {
         let wide = Preference::default();
         let full = preference("opus L16 G722", Full).unwrap();
         for (theirs, at_16, at_48) in [

@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn r12_linear_samples_have_their_high_byte_first() {
+    fn linear_samples_have_their_high_byte_first() {
         let mut payload = [0; 6];
         assert_eq!(encode(&[0x0102, -2, i16::MIN], &mut payload), 6);
         assert_eq!(payload, [1, 2, 0xff, 0xfe, 0x80, 0]);

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn r12_noise_has_the_level_of_its_payload() {
+    fn noise_has_the_level_of_its_payload() {
         for level in [10, 30, 45, 60, 70] {
             for colour in [&[][..], &[90], &[40, 180, 120], &[127; 10]] {
                 let payload = [&[level][..], colour].concat();

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn r13_every_packet_time_gives_one_gapless_stream() {
+    fn every_packet_time_gives_one_gapless_stream() {
         let codecs =
             [(Codec::Pcma, 160, 160), (Codec::G722, 160, 160), (Codec::L16(Rate::Wide), 640, 320)];
         for (codec, bytes, units) in codecs {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn r13_the_packet_time_may_change_between_any_two_ticks() {
+    fn the_packet_time_may_change_between_any_two_ticks() {
         let times = [10, 20, 30, 40, 60];
         for (before, after) in times.iter().flat_map(|a| times.map(|b| (*a, b))) {
             for ticks in 1..=6 {

@@ -41,7 +41,7 @@ fn signal(samples: usize) -> Vec<i16> {
 const STILL: [u8; 16] = [0xff; 16];
 
 #[test]
-fn r12_g722_encodes_bit_by_bit_like_another_implementation() {
+fn g722_encodes_bit_by_bit_like_another_implementation() {
     // The oracle's encoder begins with four times the Recommendation's scales; noise brings
     // both to the same state.
     let mut random = Random(3);
@@ -68,7 +68,7 @@ fn r12_g722_encodes_bit_by_bit_like_another_implementation() {
 }
 
 #[test]
-fn r12_g722_decodes_bit_by_bit_like_another_implementation() {
+fn g722_decodes_bit_by_bit_like_another_implementation() {
     let mut payload = STILL.to_vec();
     let mut encoded = vec![0; 80_000];
     G722Encoder::default().encode(&signal(160_000), &mut encoded);
@@ -117,7 +117,7 @@ fn encoded_by_ffmpeg(samples: &[i16]) -> Vec<u8> {
 }
 
 #[test]
-fn r12_g722_decodes_from_the_first_sample_like_ffmpeg() {
+fn g722_decodes_from_the_first_sample_like_ffmpeg() {
     let mut payload = vec![0; 80_000];
     G722Encoder::default().encode(&signal(160_000), &mut payload);
     let mut random = Random(5);

@@ -45,7 +45,7 @@ fn error_db(heard: &[i16], expected: &[i16], rate: Rate) -> f64 {
 }
 
 #[test]
-fn r12_speech_survives_at_every_rate_and_at_another_one_than_it_was_encoded_at() {
+fn speech_survives_at_every_rate_and_at_another_one_than_it_was_encoded_at() {
     for (from, to) in [(Narrow, Narrow), (Wide, Wide), (Full, Full), (Full, Wide), (Wide, Narrow)] {
         let packets = encoded(&mut OpusEncoder::new(from).unwrap(), &speech(from, 150));
         let mut decoder = OpusDecoder::new(to).unwrap();
@@ -70,7 +70,7 @@ fn bit_rate_bound(rate: Rate) -> usize {
 }
 
 #[test]
-fn r12_a_copied_encoder_goes_on_bit_by_bit_as_the_first() {
+fn a_copied_encoder_goes_on_bit_by_bit_as_the_first() {
     for rate in Rate::ALL {
         let samples = speech(rate, 150);
         let (before, after) = samples.split_at(50 * rate.frame());
@@ -110,7 +110,7 @@ fn a_reset_encoder_and_decoder_are_as_new() {
 }
 
 #[test]
-fn r14_a_lost_packet_is_recovered_from_the_next_one_better_than_it_is_made_up() {
+fn a_lost_packet_is_recovered_from_the_next_one_better_than_it_is_made_up() {
     let samples = speech(Wide, 200);
     let mut encoder = OpusEncoder::new(Wide).unwrap();
     encoder.expect_loss(20);
@@ -139,7 +139,7 @@ fn r14_a_lost_packet_is_recovered_from_the_next_one_better_than_it_is_made_up() 
 }
 
 #[test]
-fn r14_packets_carry_their_forerunner_before_anyone_has_reported_a_loss() {
+fn packets_carry_their_forerunner_before_anyone_has_reported_a_loss() {
     for rate in Rate::ALL {
         let packets = encoded(&mut OpusEncoder::new(rate).unwrap(), &speech(rate, 150));
         let carrying = packets.iter().filter(|packet| state::has_fec(packet)).count();
@@ -161,7 +161,7 @@ fn without_fec_in_the_successor_nothing_is_recovered() {
 }
 
 #[test]
-fn r12_silence_packets_become_noise_of_their_duration() {
+fn silence_packets_become_noise_of_their_duration() {
     let mut encoder = OpusEncoder::new(Wide).unwrap();
     assert!(encoder.state.set_dtx());
     let mut samples = speech(Wide, 20);
@@ -182,7 +182,7 @@ fn r12_silence_packets_become_noise_of_their_duration() {
 }
 
 #[test]
-fn r12_stereo_packets_are_heard_in_mono() {
+fn stereo_packets_are_heard_in_mono() {
     // SILK by its low rate, CELT by its high one; a voice on the left, silence on the right.
     for bit_rate in [24_000, 128_000] {
         let samples = speech(Full, 100);
