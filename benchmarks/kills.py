@@ -1,4 +1,4 @@
-"""What `kill -9` costs: seeded random moments over WAV and MP3, mono and stereo, several
+"""What `kill -9` costs: seeded random moments over WAV and MP3, mono, stereo and tracks, several
 recordings a process; each file repaired and played by ffmpeg, soxi or ffprobe, and `wave`.
 
 `python benchmarks/kills.py [RECORDINGS]` (500). KILL_SEED repeats a run. Prints the table's row.

@@ -15,7 +15,7 @@ import telnyx
 from telnyx import Telnyx
 from tests.e2e.site import PATIENCE_S, SILENT, Site, eventually, open_site
 
-from tapeline.domain.command import AddNumber, GetAccount, GetRecording
+from tapeline.domain.command import AddNumber, GetAccount, GetRecording, RecordingView
 from tapeline.domain.id import AccountId, ApplicationId, RecordingId
 from tapeline.domain.recording import Recording
 from tapeline.testing import Call, Received, Sound, Source, read_sound
@@ -112,10 +112,13 @@ class Desk:
         assert reply.status == 200, reply.body
         return read_sound(reply.body)
 
-    async def row(self, recording_id: str) -> Recording:
+    async def view(self, recording_id: str) -> RecordingView:
         account_id = AccountId(self.site.account.auth_id)
-        command = GetRecording(account_id=account_id, recording_id=RecordingId(recording_id))
-        return (await self.site.local.execute(command)).recording
+        wanted = GetRecording(account_id=account_id, recording_id=RecordingId(recording_id))
+        return await self.site.local.execute(wanted)
+
+    async def row(self, recording_id: str) -> Recording:
+        return (await self.view(recording_id)).recording
 
 
 @asynccontextmanager

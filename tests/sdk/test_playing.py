@@ -17,8 +17,7 @@ from tests.sdk.telnyx_desk import Desk, open_desk
 
 from tapeline import compat
 from tapeline.api.dialects.telnyx import words
-from tapeline.domain.command import GetRecording
-from tapeline.domain.id import AccountId, RecordingId
+from tapeline.domain.recording import TrackSide
 from tapeline.testing import Answer, Call, Tone, find_tone, read_sound, tone_level
 from tapeline.testing.rtp import DIGITS
 
@@ -321,6 +320,39 @@ async def test_two_calls_are_bridged_and_end_together(desk: Desk) -> None:
     assert heard == [True, True]
 
 
+async def test_a_bridged_call_has_a_track_of_each_side(desk: Desk) -> None:
+    one, one_id = await desk.talk("desk-left", caller="lea", play=Tone(CALLER_HZ))
+    two, two_id = await desk.talk("desk-right", caller="ria", play=Tone(CALLEE_HZ))
+    actions = desk.client.calls.actions
+    await desk.ask(actions.bridge, one_id, call_control_id_to_bridge_with=two_id)
+    await desk.event("call.bridged", lambda p: p["call_control_id"] == two_id)
+    started = await desk.ask(
+        actions.start_recording,
+        one_id,
+        channels="single",
+        format="wav",
+        extra_body={"tracks": True},
+    )
+    await asyncio.sleep(1.5)
+    await one.hang_up()
+    await two.ended(5)
+    await desk.saved(started.data.recording_id, kind="call")
+    view = await desk.view(started.data.recording_id)
+
+    sides = [(each.side, each.track.number, each.track.call_id) for each in view.tracks]
+    assert sides == [
+        (TrackSide.INBOUND, 1, words.read_call_control_id(one_id)),
+        (TrackSide.OUTBOUND, 2, None),
+    ]
+    for each, own, other in zip(
+        view.tracks, (CALLER_HZ, CALLEE_HZ), (CALLEE_HZ, CALLER_HZ), strict=True
+    ):
+        assert (each.track.offset_ms, each.track.sample_count) == (0, view.recording.sample_count)
+        sound = read_sound((await desk.site.fetch(each.link)).body)
+        assert len(find_tone(sound.channel(0), own, rate_hz=sound.rate_hz)) == 1
+        assert find_tone(sound.channel(0), other, rate_hz=sound.rate_hz) == []
+
+
 async def test_r20_every_participant_has_a_track_of_its_own(desk: Desk) -> None:
     host, host_id = await desk.talk("desk-host", caller="tina", play=Tone(CALLER_HZ))
     guest, guest_id = await desk.talk("desk-guest", caller="toni", play=Tone(CALLEE_HZ))
@@ -333,12 +365,8 @@ async def test_r20_every_participant_has_a_track_of_its_own(desk: Desk) -> None:
     await desk.ask(actions.join, made.data.id, call_control_id=guest_id)
     await asyncio.sleep(1.0)
     await desk.ask(actions.record_stop, made.data.id)
-    recording_id = started.data.recording_id
-    await desk.saved(recording_id)
-    account_id = AccountId(desk.site.account.auth_id)
-    view = await desk.site.local.execute(
-        GetRecording(account_id=account_id, recording_id=RecordingId(recording_id))
-    )
+    await desk.saved(started.data.recording_id)
+    view = await desk.view(started.data.recording_id)
     sounds = []
     for each in view.tracks:
         reply = await desk.site.fetch(each.link)

@@ -13,20 +13,31 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use record_support::{Random, Stage, Studio, TempFolder, decode, noise, onset, sine};
+use tapeline_core::boundary::event::TrackFile;
 use tapeline_core::boundary::handle::{Handle, LegHandle};
 use tapeline_core::record::disk::DiskSpool;
 use tapeline_core::record::repair::repair;
-use tapeline_core::record::spec::Format;
+use tapeline_core::record::spec::{Format, RecordingSpec};
 use tapeline_core::record::tap::MarkKind;
+use tapeline_core::record::tap::tracks::Voice;
 
 type Kind = (Format, u32, u8);
 
-const KINDS: [Kind; 4] = [
-    (Format::Wav, 8000, 1),
-    (Format::Mp3, 8000, 1),
-    (Format::Wav, 16_000, 2),
-    (Format::Mp3, 16_000, 2),
+/// With tracks or without: of a room's participants beside mono, of a call's sides beside stereo.
+const KINDS: [(Kind, bool); 8] = [
+    ((Format::Wav, 8000, 1), false),
+    ((Format::Mp3, 8000, 1), false),
+    ((Format::Wav, 16_000, 2), false),
+    ((Format::Mp3, 16_000, 2), false),
+    ((Format::Wav, 8000, 1), true),
+    ((Format::Mp3, 48_000, 1), true),
+    ((Format::Wav, 16_000, 2), true),
+    ((Format::Mp3, 8000, 2), true),
 ];
+/// Who is there from the start.
+const FIRST: LegHandle = LegHandle(Handle { slot: 9, generation: 1 });
+/// Who comes into rooms with tracks later.
+const SECOND: LegHandle = LegHandle(Handle { slot: 10, generation: 1 });
 /// Recordings of one process, each begun at another moment.
 const AT_ONCE: usize = 5;
 const LOST_MS: u64 = 1_000;
@@ -46,6 +57,14 @@ fn wave((format, rate_hz, _): Kind, at: u64, channel: usize) -> i16 {
     }
 }
 
+fn any_kinds(random: &mut Random) -> Vec<(Kind, bool)> {
+    (0..AT_ONCE).map(|_| KINDS[random.below(KINDS.len() as u64) as usize]).collect()
+}
+
+fn joined(leg: LegHandle) -> MarkKind {
+    MarkKind::Joined { leg, delay_ms: 40 }
+}
+
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
 }
@@ -62,22 +81,33 @@ fn record_until_killed(folder: PathBuf, seed: u64) -> ! {
     let mut random = Random(seed);
     let disk = DiskSpool::open(&folder).unwrap();
     let mut studio = Studio::on(TempFolder { path: folder }, disk);
-    let leg = LegHandle(Handle { slot: 9, generation: 1 });
     let begins: Vec<u64> = (0..AT_ONCE as u64).map(|_| random.below(60)).collect();
-    let kinds: Vec<Kind> = (0..AT_ONCE as u64).map(|_| KINDS[random.below(4) as usize]).collect();
+    let kinds = any_kinds(&mut random);
     let mut stages: Vec<Option<Stage>> = (0..AT_ONCE).map(|_| None).collect();
     let begun = Instant::now();
     for tick in 0_u64.. {
         for number in 0..AT_ONCE {
-            let kind = kinds[number];
+            let (kind, has_tracks) = kinds[number];
             if tick == begins[number] {
-                stages[number] = Some(studio.start(kind.0, kind.1, kind.2));
+                let spec = studio.spec(kind.0, kind.1, kind.2);
+                let stage = studio.start_spec(RecordingSpec { tracks: has_tracks, ..spec });
+                stages[number].insert(stage).tap.mark(joined(FIRST));
             }
             let Some(stage) = &mut stages[number] else { continue };
+            let from = stage.tap.position();
             stage.tick(|at, channel| wave(kind, at, channel));
+            let side = |channel| {
+                (from..stage.tap.position()).map(|at| wave(kind, at, channel)).collect::<Vec<_>>()
+            };
+            let (said, heard) = (side(0), side(1));
+            stage.tap.follow_with_tracks(|voice| match voice {
+                Voice::Says(_) => &said,
+                Voice::Hears(_) => &heard,
+            });
             let position = stage.tap.position();
             if random.below(50) == 0 {
-                stage.tap.mark(MarkKind::Joined { leg, delay_ms: 40 });
+                let is_room = has_tracks && kind.2 == 1;
+                stage.tap.mark(joined(if is_room { SECOND } else { FIRST }));
                 tell("joined", number, position);
             }
             if random.below(80) == 0 {
@@ -105,7 +135,7 @@ struct Told {
 struct Killed {
     _folder: TempFolder,
     seed: u64,
-    recordings: Vec<(PathBuf, Kind, Told)>,
+    recordings: Vec<(PathBuf, (Kind, bool), Told)>,
 }
 
 fn run_and_kill(random: &mut Random) -> Killed {
@@ -136,7 +166,7 @@ fn run_and_kill(random: &mut Random) -> Killed {
     for _ in 0..AT_ONCE {
         again.below(60);
     }
-    let kinds: Vec<Kind> = (0..AT_ONCE).map(|_| KINDS[again.below(4) as usize]).collect();
+    let kinds = any_kinds(&mut again);
     // The folders are numbered as the recordings were started, which the order of first ticks shows.
     let mut order: Vec<usize> = Vec::new();
     for line in &lines {
@@ -161,7 +191,7 @@ fn kill_after(mut child: Child, life: Duration) -> Vec<String> {
     reader.join().unwrap()
 }
 
-fn check(seed: u64, folder: &Path, kind: Kind, told: &Told) -> u64 {
+fn check(seed: u64, folder: &Path, (kind, has_tracks): (Kind, bool), told: &Told) -> u64 {
     let (format, rate_hz, channels) = kind;
     let what = format!("KILL_SEED child {seed}, {kind:?}, {}", folder.display());
     let report = repair(folder).unwrap();
@@ -173,13 +203,17 @@ fn check(seed: u64, folder: &Path, kind: Kind, told: &Told) -> u64 {
     let lost_ms = told.position.saturating_sub(report.sample_count) * 1000 / second;
     assert!(lost_ms <= LOST_MS, "{what}: {lost_ms} ms lost of {}", told.position);
 
-    let audio = folder.join(if format == Format::Wav { "audio.wav" } else { "audio.mp3" });
-    fs::copy(folder.join("audio.part"), &audio).unwrap();
+    let audio = named(&folder.join("audio.part"), format);
     let decoded = decode(&audio, format);
     assert_eq!(decoded.len() as u64, report.sample_count * u64::from(channels), "{what}");
     check_samples(kind, &decoded, &what);
     check_players(kind, &audio, report.sample_count, &what);
     check_journal(folder, report.sample_count.saturating_sub(second / 4), told, &what);
+    if has_tracks {
+        check_tracks(folder, kind, told, &report.tracks, &what);
+    } else {
+        assert!(report.tracks.is_empty(), "{what}");
+    }
     let again = repair(folder).unwrap();
     assert!(!again.was_repaired && again.sha256 == report.sha256, "{what}");
     lost_ms
@@ -204,6 +238,42 @@ fn check_samples(kind: Kind, decoded: &[i16], what: &str) {
             assert!(decoded.len() / width <= rate_hz as usize / 2, "{what}: no tone");
         }
     }
+}
+
+/// Each holds what its leg said, or heard, from its place in the main file on.
+fn check_tracks(folder: &Path, kind: Kind, told: &Told, tracks: &[TrackFile], what: &str) {
+    let (format, rate_hz, channels) = kind;
+    let second = u64::from(rate_hz);
+    let later = told.lines.iter().find(|(kind, at)| channels == 1 && kind == "joined" && *at > 0);
+    let begun = [Some(0), if channels == 2 { Some(0) } else { later.map(|(_, at)| *at) }];
+    for (number, begun) in (1..).zip(begun) {
+        let Some(begun) = begun else { continue };
+        let Some(track) = tracks.iter().find(|track| track.number == number) else {
+            // What began within the last second may be lost with it.
+            assert!(begun + second * LOST_MS / 1000 >= told.position, "{what}: track {number}");
+            continue;
+        };
+        let place = track.offset_ms * second / 1000;
+        assert_eq!(place, begun, "{what}: track {number}");
+        let lost_ms = told.position.saturating_sub(place + track.sample_count) * 1000 / second;
+        assert!(lost_ms <= LOST_MS, "{what}: {lost_ms} ms of track {number} lost");
+        let audio = folder.join(format!("tracks/{number:03}/audio.part"));
+        let decoded = decode(&audio, format);
+        assert_eq!(decoded.len() as u64, track.sample_count, "{what}: track {number}");
+        check_players((format, rate_hz, 1), &named(&audio, format), track.sample_count, what);
+        if format == Format::Wav {
+            let channel = if channels == 2 { number as usize - 1 } else { 0 };
+            let is_ours = |(at, it): (u64, &i16)| *it == noise(place + at, channel);
+            assert!((0..).zip(&decoded).all(is_ours), "{what}: other samples in {number}");
+        }
+    }
+}
+
+/// A copy whose name says what it is.
+fn named(audio: &Path, format: Format) -> PathBuf {
+    let copy = audio.with_file_name(if format == Format::Wav { "audio.wav" } else { "audio.mp3" });
+    fs::copy(audio, &copy).unwrap();
+    copy
 }
 
 /// soxi and Python read WAV; ffprobe counts an MP3 in frames.

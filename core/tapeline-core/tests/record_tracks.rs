@@ -7,11 +7,12 @@ mod media_support;
 mod record_support;
 
 use house::{House, Live, journal, track_folder};
-use media_support::{FRAME, leg, level_of, room};
+use media_support::{FRAME, Stage, leg, level_at, level_of, room};
 use record_support::Random;
 use tapeline_core::boundary::command::RoomCommand;
 use tapeline_core::boundary::event::{Event, FinishReason, RecordingFinished, TrackFile};
 use tapeline_core::boundary::handle::LegHandle;
+use tapeline_core::media::codec::{Codec, Rate};
 use tapeline_core::record::repair::repair;
 use tapeline_core::record::spec::{ChannelLayout, Format, RecordingSpec, Target};
 
@@ -291,4 +292,110 @@ fn a_track_whose_file_cannot_be_made_harms_neither_the_recording_nor_its_sisters
     let counts: Vec<_> = finished.tracks.iter().map(|it| (it.number, it.sample_count)).collect();
     assert_eq!(counts, [(1, 19_200), (2, 19_200), (3, 0)]);
     assert_eq!(finished.tracks[2].sha256, "");
+}
+
+/// A call's tracks: what it says, and what it hears, each as long as the recording.
+#[test]
+fn tracks_of_a_call_are_its_two_sides_to_the_sample() {
+    for (format, rate_hz) in [(Format::Wav, 8_000), (Format::Wav, 48_000), (Format::Mp3, 16_000)] {
+        let mut house = House::with_talkers(&TONES[..2]);
+        let spec = house.spec(format, Target::Leg(leg(0)), ChannelLayout::RxTx);
+        let live = house.start(RecordingSpec { tracks: true, rate_hz, ..spec });
+        house.run(100);
+        house.room(RoomCommand::PauseRecording { recorder: live.recorder });
+        house.run(30);
+        house.room(RoomCommand::ResumeRecording { recorder: live.recorder });
+        house.room(RoomCommand::Leave { leg: leg(1) });
+        house.run(50);
+        house.stage.join(1);
+        house.run(50);
+        let finished = house.stop(&live);
+
+        let what = format!("{format:?} {rate_hz}");
+        let sides: Vec<_> =
+            finished.tracks.iter().map(|it| (it.number, it.leg, it.offset_ms)).collect();
+        assert_eq!(sides, [(1, leg(0).to_u64(), 0), (2, leg(0).to_u64(), 0)], "{what}");
+        for (channel, track) in finished.tracks.iter().enumerate() {
+            assert_eq!(track.sample_count, finished.sample_count, "{what}");
+            let (alone, side) = (live.track(track.number), live.side(channel));
+            assert_eq!(alone.len(), side.len(), "{what}");
+            if format == Format::Wav {
+                assert_eq!(alone, side, "{what}");
+            }
+            let second = &alone[rate_hz as usize / 2..rate_hz as usize];
+            let rate = Rate::of(rate_hz).unwrap();
+            let (own, other) = (TONES[channel].0, TONES[1 - channel].0);
+            assert!(level_at(rate, own, second) > 0.1, "{what}");
+            assert!(level_at(rate, other, second) < 0.001, "{what}");
+            let line = &journal(&track_folder(&live.folder, track.number), "start")[0];
+            assert_eq!(line["track"]["is_heard"], channel == 1, "{what}");
+        }
+        house.assert_no_trouble();
+    }
+}
+
+#[test]
+fn a_crash_leaves_both_sides_of_a_call() {
+    let mut house = House::with_talkers(&TONES[..2]);
+    let spec = house.spec(Format::Wav, Target::Leg(leg(0)), ChannelLayout::Mix);
+    let live = house.start(RecordingSpec { tracks: true, ..spec });
+    house.run(200);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let crashed = Live { folder: house.folder.path.join("crashed"), ..live.clone() };
+    copy(&live.folder, &crashed.folder);
+
+    let report = repair(&crashed.folder).unwrap();
+
+    assert!(report.has_audio && !report.was_finished);
+    assert_eq!(report.tracks.len(), 2);
+    for (track, (hz, _)) in report.tracks.iter().zip(TONES) {
+        assert!(track.sample_count >= 150 * FRAME as u64, "{track:?}");
+        assert!(level_of(hz, &crashed.track(track.number)[1_600..8_000]) > 0.1);
+    }
+    house.stop(&live);
+}
+
+/// What each says in a room of a higher rate is in its own track at that rate.
+#[test]
+fn tracks_of_wide_and_full_rooms_are_at_the_recordings_rate_and_place() {
+    for (rate, format) in [
+        (Rate::Wide, Format::Wav),
+        (Rate::Full, Format::Wav),
+        (Rate::Wide, Format::Mp3),
+        (Rate::Full, Format::Mp3),
+    ] {
+        let mut stage = Stage::new();
+        stage.room(RoomCommand::CreateRoom { room: room(0), rate_hz: rate.hz() });
+        let codecs = [Codec::L16(rate), Codec::G722, Codec::Pcmu];
+        for (slot, (codec, says)) in codecs.into_iter().zip(TONES).enumerate() {
+            stage.phone_with(slot as u32, codec).says = Some(says);
+        }
+        for slot in [0, 1] {
+            stage.join(slot);
+        }
+        stage.run(20);
+        let mut house = House::of(stage);
+        let spec = RecordingSpec { rate_hz: rate.hz(), ..tracked(&mut house, format) };
+        let live = house.start(spec);
+        house.run(100);
+        house.stage.join(2);
+        house.run(100);
+        let finished = house.stop(&live);
+
+        let what = format!("{rate:?} {format:?}");
+        let frame = rate.frame() as u64;
+        let stays: Vec<_> =
+            finished.tracks.iter().map(|it| (it.offset_ms, it.sample_count / frame)).collect();
+        assert_eq!(stays, [(0, 200), (0, 200), (2_000, 100)], "{what}");
+        for (track, (hz, _)) in finished.tracks.iter().zip(TONES) {
+            let samples = live.track(track.number);
+            assert_eq!(samples.len() as u64, track.sample_count, "{what}");
+            let middle = &samples[20 * rate.frame()..70 * rate.frame()];
+            assert!(level_at(rate, hz, middle) > 0.1, "{what} {hz}");
+            for (other, _) in TONES.iter().filter(|(other, _)| *other != hz) {
+                assert!(level_at(rate, *other, middle) < 0.002, "{what} {hz} {other}");
+            }
+        }
+        house.assert_no_trouble();
+    }
 }

@@ -94,7 +94,10 @@ def set_account(
         bool | None, typer.Option(help="Whether the tones are in the file, too.")
     ] = None,
     tracks: Annotated[
-        bool | None, typer.Option(help="Record every participant in a file of its own, too.")
+        bool | None,
+        typer.Option(
+            help="Record every participant, and each side of a call, in a file of its own, too."
+        ),
     ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A dialect's setting: DIALECT.KEY=VALUE.")

@@ -229,6 +229,7 @@ def _(view: RecordingView) -> Record:
         "tracks": [
             {
                 "number": each.track.number,
+                "side": each.side and each.side.value,
                 "call_id": each.track.call_id,
                 "member_id": each.track.member_id,
                 "offset_ms": each.track.offset_ms,

@@ -72,7 +72,7 @@ class RecordingOptions:
     pause_as: PauseAs | None = None
     """None: as the account has it; so is the following."""
     tracks: bool | None = None
-    """Of a conference: every participant in a file of its own, too."""
+    """Every participant of a conference, or each side of a call, in a file of its own, too."""
     transcription: TranscriptionRequest | None = None
 
 
@@ -207,15 +207,28 @@ class Recording:
         return self.state in {RecordingState.RECORDING, RecordingState.PAUSED}
 
 
+class TrackSide(StrEnum):
+    """Which way the audio of a call's track went, seen from us."""
+
+    INBOUND = "inbound"
+    """What the recorded call says."""
+    OUTBOUND = "outbound"
+    """What it hears: of a bridged call the other one."""
+
+    @property
+    def number(self) -> int:
+        return 1 if self is TrackSide.INBOUND else 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """One stay of a participant in a recorded conference: a mono file of its own, of the
-    recording's format and rate.
+    """One stay of a participant in a recorded conference, or one side of a recorded call: a mono
+    file of its own, of the recording's format and rate.
     """
 
     recording_id: RecordingId
     number: int
-    """From 1, in the order they came."""
+    """From 1, in the order they came; of a call 1 is what it says and 2 what it hears."""
     call_id: CallId | None
     """Who it is; None when that cannot be told any more."""
     member_id: MemberId | None

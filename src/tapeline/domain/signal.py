@@ -128,12 +128,12 @@ class RecordingProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackFile:
-    """One stay of a participant in a recorded room: its own mono file, `tracks/NNN` in the folder
-    of the recording, in the recording's format and rate.
+    """One stay of a participant in a recorded room, or one side of a recorded call: its own mono
+    file, `tracks/NNN` in the folder of the recording, in the recording's format and rate.
     """
 
     number: int
-    """The NNN, from 1."""
+    """The NNN, from 1; of a call 1 is what it says and 2 what it hears."""
     leg: LegHandle
     offset_ms: int
     """Where its first sample stands in the main file."""
@@ -258,7 +258,8 @@ class RecorderSpec:
     trim_silence: bool = False
     """Silence before the first and after the last sound is not in the file."""
     tracks: bool = False
-    """Of a room: beside the main file every participant in a mono file of its own."""
+    """Beside the main file every participant of a room, or what a leg says and what it hears, in
+    a mono file of its own."""
     label: str = "{}"
     """JSON for the journal's first line."""
 

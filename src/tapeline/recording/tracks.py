@@ -6,7 +6,7 @@ from pathlib import Path
 from tapeline.domain.conference import Participant
 from tapeline.domain.id import EpochMs
 from tapeline.domain.port import Transaction
-from tapeline.domain.recording import Recording, Track
+from tapeline.domain.recording import Recording, TargetKind, Track, TrackSide
 from tapeline.domain.signal import TrackFile
 
 FOLDER = "tracks"
@@ -33,10 +33,13 @@ def tracks_of(tx: Transaction, row: Recording, files: Sequence[TrackFile]) -> li
 
 def _track(row: Recording, file: TrackFile, present: Sequence[Participant]) -> Track:
     whose = who_came(present, file.leg, EpochMs(row.started_at_ms + file.offset_ms + LATE_MS))
+    call_id = None if whose is None else whose.call_id
+    if side_of(row, file.number) is TrackSide.INBOUND:
+        call_id = row.call_id
     return Track(
         recording_id=row.id,
         number=file.number,
-        call_id=None if whose is None else whose.call_id,
+        call_id=call_id,
         member_id=None if whose is None else whose.member_id,
         offset_ms=file.offset_ms,
         sample_count=file.sample_count,
@@ -44,6 +47,13 @@ def _track(row: Recording, file: TrackFile, present: Sequence[Participant]) -> T
         sha256=file.sha256,
         storage_key=track_key(row.storage_key, file.number),
     )
+
+
+def side_of(row: Recording, number: int) -> TrackSide | None:
+    """None: it is of a conference's participant."""
+    if row.target is not TargetKind.CALL:
+        return None
+    return next((side for side in TrackSide if side.number == number), None)
 
 
 def who_came(present: Sequence[Participant], leg: int, by_ms: EpochMs) -> Participant | None:

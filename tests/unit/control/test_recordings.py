@@ -498,7 +498,7 @@ async def test_an_accounts_habits_are_what_the_start_left_open(node: World) -> N
             account_id=node.account.id,
             call_id=call.id,
             starter=Starter(dialect="plain", request_id="r"),
-            options=RecordingOptions(pause_as=PauseAs.SKIP, tracks=True),
+            options=RecordingOptions(pause_as=PauseAs.SKIP, tracks=False),
         )
     )
     of_call = node.engine.recorders[max(node.engine.recorders)]
@@ -507,6 +507,15 @@ async def test_an_accounts_habits_are_what_the_start_left_open(node: World) -> N
     assert (spec.beep_every_ms, spec.beep_level_db, spec.beep_in_file) == (15_000, -20.0, False)
     assert (of_call.pause_as, of_call.tracks) == (PauseAs.SKIP, False)
     assert own.recording.options.tracks is False
+    as_usual = await node.control.execute(
+        StartCallRecording(
+            account_id=node.account.id,
+            call_id=call.id,
+            starter=Starter(dialect="plain", request_id="r"),
+        )
+    )
+    assert node.engine.recorders[max(node.engine.recorders)].tracks is True
+    assert as_usual.recording.options.tracks is True
     for wrong in ({"pause_as": "hum"}, {"beep_level_db": 1.0}, {"pause_limit_s": -1}):
         with pytest.raises(Invalid):
             await set_account(node, **wrong)

@@ -9,10 +9,10 @@ from tests.unit.recording.test_finalise import ALL_FILES, REC, SOUND, Place, pla
 
 from tapeline.domain.conference import Participant, ParticipantState
 from tapeline.domain.id import CallId, ConferenceId, EpochMs, MemberId, NodeId
-from tapeline.domain.recording import RecordingState, Track
+from tapeline.domain.recording import RecordingState, TargetKind, Track, TrackSide
 from tapeline.domain.signal import LegHandle, RecordingFinished, RepairReport, TrackFile
 from tapeline.recording import recover
-from tapeline.recording.tracks import who_came
+from tapeline.recording.tracks import side_of, who_came
 
 __all__ = ["place"]
 TRACK_FILES = [
@@ -98,6 +98,22 @@ async def test_a_track_that_is_nowhere_makes_the_recording_degraded(place: Place
 
     assert [track.number for track in await tracks(place)] == [1, 2]
     assert [(note.flag.value, note.reason) for note in done.health] == [("degraded", "tracks_lost")]
+
+
+async def test_of_a_call_the_first_track_is_what_it_says_and_the_second_what_it_hears(
+    place: Place,
+) -> None:
+    await fill(place)
+    row = await place.store.read(lambda tx: tx.recordings.get(REC))
+    assert row is not None
+    own = replace(row, target=TargetKind.CALL, conference_id=None, call_id=CallId("call-9"))
+    await place.store.write(lambda tx: tx.recordings.update(own))
+
+    done = await place.finaliser().finalise(REC, with_tracks(file(1), file(2)))
+
+    assert [track.call_id for track in await tracks(place)] == ["call-9", None]
+    assert [side_of(done, number) for number in (1, 2, 3)] == [*TrackSide, None]
+    assert side_of(row, 1) is None, "a conference's"
 
 
 @pytest.mark.parametrize("moves", range(9))

@@ -12,6 +12,7 @@ use crate::media::room::mixer::blend_in;
 use crate::media::room::{Room, View};
 use crate::media::supply::{Garbage, Supply};
 use crate::record::spec::{BeepRule, ChannelLayout};
+use crate::record::tap::tracks::Voice;
 use crate::record::tap::{MarkKind, Tap, TapState};
 
 /// Whose audio a chain of taps takes.
@@ -407,7 +408,10 @@ impl Taps {
             // While something is played instead of everybody, nobody is heard.
             let talker = |leg| talker(legs, leg, slot).filter(|_| !room.is_replaced());
             let state = running.push_room(room, talker);
-            running.tap.follow_with_tracks(|leg| talker(leg).map_or(&[], |leg| voice(leg, length)));
+            running.tap.follow_with_tracks(|of| match of {
+                Voice::Says(leg) => talker(leg).map_or(&[], |leg| voice(leg, length)),
+                Voice::Hears(_) => &[],
+            });
             state
         });
     }
@@ -433,14 +437,19 @@ impl Taps {
             side.fit(rx, said);
             other.fit(tx, heard);
             let (rx, tx) = (&*said, &*heard);
-            match running.tap.spec().layout {
+            let state = match running.tap.spec().layout {
                 ChannelLayout::RxTx => running.tap.push_stereo(rx, tx),
                 ChannelLayout::TxRx => running.tap.push_stereo(tx, rx),
                 ChannelLayout::Tx => running.tap.push_mono(tx),
                 ChannelLayout::Rx if !running.beep.is_sounding() => running.tap.push_mono(rx),
                 ChannelLayout::Rx => running.push_sum(rx, &[]),
                 ChannelLayout::Mix | ChannelLayout::LegRest => running.push_sum(rx, tx),
-            }
+            };
+            running.tap.follow_with_tracks(|of| match of {
+                Voice::Says(_) => rx,
+                Voice::Hears(_) => tx,
+            });
+            state
         });
     }
 

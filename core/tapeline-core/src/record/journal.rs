@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::boundary::event::{FinishReason, TrackFile};
 use crate::boundary::handle::LegHandle;
 use crate::record::spec::{Format, RecordingSpec, Target};
+use crate::record::tap::tracks::Voice;
 use crate::record::tap::{Mark, MarkKind};
 use crate::record::writer::health::Oddity;
 use crate::record::writer::timeline::Gap;
@@ -24,7 +25,7 @@ const STATISTIC_LINES_PER_SECOND: u32 = 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrackSeat {
     pub number: u32,
-    pub leg: LegHandle,
+    pub voice: Voice,
     /// Where its first sample stands in the main file.
     pub offset_samples: u64,
 }
@@ -34,7 +35,7 @@ impl TrackSeat {
     pub fn file(self, rate_hz: u32) -> TrackFile {
         TrackFile {
             number: self.number,
-            leg: self.leg.to_u64(),
+            leg: self.voice.leg().to_u64(),
             offset_ms: self.offset_samples.saturating_mul(1000) / u64::from(rate_hz.max(1)),
             sample_count: 0,
             byte_count: 0,
@@ -44,8 +45,10 @@ impl TrackSeat {
     }
 
     fn to_json(self) -> Value {
-        let Self { number, leg, offset_samples } = self;
-        json!({"number": number, "leg": leg.to_u64(), "offset": offset_samples})
+        let Self { number, voice, offset_samples } = self;
+        let is_heard = matches!(voice, Voice::Hears(_));
+        let leg = voice.leg().to_u64();
+        json!({"number": number, "leg": leg, "is_heard": is_heard, "offset": offset_samples})
     }
 }
 
@@ -277,7 +280,7 @@ mod tests {
         };
         let mut journal = Journal::new(8000);
         journal.start(&spec, None, 77);
-        let track = Some(TrackSeat { number: 2, leg: LEG, offset_samples: 160 });
+        let track = Some(TrackSeat { number: 2, voice: Voice::Hears(LEG), offset_samples: 160 });
         journal.start(&RecordingSpec { label: "not JSON\n\"".into(), ..spec }, track, 78);
 
         let lines = lines(&mut journal);
@@ -286,7 +289,8 @@ mod tests {
         assert_eq!(lines[0]["label"]["recording"], "rec_1");
         assert_eq!(lines[0]["target"]["room"], 2);
         assert_eq!(lines[1]["label"], "not JSON\n\"");
-        assert_eq!((&lines[0]["track"], &lines[1]["track"]["offset"]), (&Value::Null, &json!(160)));
+        let track = json!({"number": 2, "leg": LEG.to_u64(), "is_heard": true, "offset": 160});
+        assert_eq!((&lines[0]["track"], &lines[1]["track"]), (&Value::Null, &track));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::boundary::event::FinishReason;
 use crate::boundary::handle::LegHandle;
 use crate::media::leg::level::Sound;
+use crate::record::tap::tracks::Voice;
 
 /// When a tick happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ pub enum MarkKind {
     },
     /// The first of a track: whose it is, and where its first sample stands in the main recording.
     TrackBegan {
-        leg: LegHandle,
+        voice: Voice,
         number: u32,
         offset: u64,
     },

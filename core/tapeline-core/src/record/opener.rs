@@ -17,7 +17,7 @@ use crate::record::disk::{Spool, explain, lack_of_room};
 use crate::record::format::{Encoder, EncoderFault, Mp3Maker, Shape};
 use crate::record::journal::{Journal, LABEL_LIMIT};
 use crate::record::part::Part;
-use crate::record::spec::{ChannelLayout, RecordingSpec, Target};
+use crate::record::spec::{ChannelLayout, RecordingSpec};
 use crate::record::tap::tracks::tracks;
 use crate::record::tap::{Tap, TapSpec};
 use crate::record::writer::WriterPort;
@@ -147,9 +147,6 @@ fn check(spec: &RecordingSpec, spool: &Path) -> Result<(), String> {
         let rate_hz = spec.rate_hz;
         return Err(format!("a file has 8000, 16000 or 48000 samples a second, not {rate_hz}"));
     }
-    if spec.tracks && matches!(spec.target, Target::Leg(_)) {
-        return Err("tracks are of a room, not of one call".into());
-    }
     if spec.label.len() > LABEL_LIMIT {
         return Err(format!("the label is longer than {LABEL_LIMIT} bytes"));
     }
@@ -161,7 +158,7 @@ mod tests {
     use super::*;
     use crate::boundary::handle::{Handle, LegHandle, RoomHandle};
     use crate::record::silence::SilenceRule;
-    use crate::record::spec::{BeepRule, Format, PauseRule};
+    use crate::record::spec::{BeepRule, Format, PauseRule, Target};
 
     #[test]
     fn impossible_recordings_are_refused_with_the_reason() {
@@ -183,19 +180,13 @@ mod tests {
         let spool = Path::new("/spool");
         assert_eq!(check(&sound, spool), Ok(()));
         type Bend = fn(&mut RecordingSpec);
-        let cases: [(Bend, &str); 9] = [
+        let cases: [(Bend, &str); 8] = [
             (|spec| spec.folder = "/etc/passwd".into(), "not inside the spool"),
             (|spec| spec.folder = "/spool/../etc".into(), "not inside the spool"),
             (|spec| spec.folder = "/spool".into(), "not inside the spool"),
             (|spec| spec.layout = ChannelLayout::RxTx, "rx_tx does not suit"),
             (|spec| spec.layout = ChannelLayout::LegRest, "do not go together"),
             (|spec| spec.left_leg = Some(LegHandle::from_u64(1)), "do not go together"),
-            (
-                |spec| {
-                    (spec.target, spec.tracks) = (Target::Leg(LegHandle::from_u64(1)), true);
-                },
-                "tracks are of a room",
-            ),
             (|spec| spec.rate_hz = 4000, "not 4000"),
             (|spec| spec.label = "x".repeat(LABEL_LIMIT + 1), "the label is longer"),
         ];

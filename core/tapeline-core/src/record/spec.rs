@@ -123,7 +123,6 @@ pub struct RecordingSpec {
     /// The leg on the left of [`ChannelLayout::LegRest`]; other layouts have none.
     pub left_leg: Option<LegHandle>,
     /// 0: the rate that its target's audio has when it starts.
-    /// 0: what the target's audio has when it starts.
     pub rate_hz: u32,
     /// The recording ends by itself after so many milliseconds of file; 0: never.
     pub limit_ms: u64,
@@ -133,7 +132,8 @@ pub struct RecordingSpec {
     pub beep: BeepRule,
     /// Silence before the first sound is never written, silence behind the last is cut off at the end.
     pub trim_silence: bool,
-    /// Beside the main file every participant of the room in a mono file of its own.
+    /// Beside the main file every participant of the room in a mono file of its own; of a leg, what it
+    /// says in the first and what it hears in the second.
     pub tracks: bool,
     /// Free text for the journal's first line (ids and labels of the control plane), JSON.
     pub label: String,

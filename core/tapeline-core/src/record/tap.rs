@@ -14,7 +14,7 @@ use crate::sys::eventfd::EventFd;
 pub mod tracks;
 
 pub use crate::record::mark::{Mark, MarkKind, TickTime};
-use tracks::{Lead, Tracks};
+use tracks::{Lead, Tracks, Voice};
 
 /// Whether a recording goes on after a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub struct Tap {
     step: Step,
     tracks: Option<Box<Tracks>>,
     /// Of a track that has not begun: whose it is, with its delay and what it has missed.
-    joined: Option<(LegHandle, u32, u64)>,
+    joined: Option<(Voice, u32, u64)>,
     /// Of a track whose leg has another rate.
     fitting: Option<Fitting>,
     /// Of a track: where it begins in the main file.
@@ -146,7 +146,7 @@ impl Tap {
         (tap, TapReader { samples: sample_reader, marks: mark_reader })
     }
 
-    /// Beside what it takes, every participant gets a track.
+    /// Beside what it takes, every participant of a room, or each side of a call, gets a track.
     pub fn with_tracks(mut self, tracks: Tracks) -> Self {
         self.tracks = Some(Box::new(tracks));
         self
@@ -253,8 +253,9 @@ impl Tap {
         state
     }
 
-    /// After each push: the tracks take the same tick, if there are any. `frame_of` is what a leg says.
-    pub fn follow_with_tracks<'a>(&mut self, frame_of: impl Fn(LegHandle) -> &'a [i16]) {
+    /// After each push: the tracks take the same tick, if there are any. `frame_of` is what a leg says, or
+    /// hears.
+    pub fn follow_with_tracks<'a>(&mut self, frame_of: impl Fn(Voice) -> &'a [i16]) {
         let lead = self.lead();
         if let Some(tracks) = &mut self.tracks {
             tracks.follow(lead, frame_of);

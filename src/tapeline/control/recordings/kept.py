@@ -21,7 +21,7 @@ from tapeline.domain.error import AccountNotFound, RecordingNotFound, Unavailabl
 from tapeline.domain.id import AccountId, RecordingId
 from tapeline.domain.port import Transaction
 from tapeline.domain.recording import TERMINAL_STATES, Recording, RecordingState, Track
-from tapeline.recording import companion_keys, recording_event
+from tapeline.recording import companion_keys, recording_event, side_of
 
 
 def view(parts: Parts, account: Account, recording: Recording, call: Call | None) -> RecordingView:
@@ -72,7 +72,7 @@ def _track_view(parts: Parts, account: Account, of: RecordingView, track: Track)
     link = parts.track_link_of(of.recording, track)
     if account.settings.link_policy is LinkPolicy.SIGNED:
         link = parts.sign_link(link, account, parts.clock.now_ms())
-    return TrackView(track=track, link=link)
+    return TrackView(track=track, link=link, side=side_of(of.recording, track.number))
 
 
 def own_recording(

@@ -131,7 +131,7 @@ def _new_recording(
         id=recording_id,
         node_id=parts.ownership.node_id,
         starter=command.starter,
-        options=_with_habits(command.options, account, target),
+        options=_with_habits(command.options, account),
         state=RecordingState.RECORDING,
         started_at_ms=now_ms,
         storage_key=storage_key(facts["account_id"], recording_id, command.options.format, now_ms),
@@ -139,16 +139,13 @@ def _new_recording(
     )
 
 
-def _with_habits(
-    options: RecordingOptions, account: Account, target: LiveCall | LiveConference
-) -> RecordingOptions:
-    """Says all: what the start left open is as the account has it. A call has no tracks."""
+def _with_habits(options: RecordingOptions, account: Account) -> RecordingOptions:
+    """Says all: what the start left open is as the account has it."""
     habits = account.settings.recording
-    wants_tracks = habits.tracks if options.tracks is None else options.tracks
     return replace(
         options,
         pause_as=options.pause_as or habits.pause_as,
-        tracks=wants_tracks and isinstance(target, LiveConference),
+        tracks=habits.tracks if options.tracks is None else options.tracks,
     )
 
 

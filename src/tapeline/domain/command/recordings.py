@@ -14,6 +14,7 @@ from tapeline.domain.recording import (
     Starter,
     TargetKind,
     Track,
+    TrackSide,
 )
 
 
@@ -23,6 +24,8 @@ class TrackView:
 
     track: Track
     link: str
+    side: TrackSide | None = None
+    """Of a call's; None of a participant's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ use crate::boundary::handle::LegHandle;
 use crate::record::format::Shape;
 use crate::record::journal::TrackSeat;
 use crate::record::spec::Format;
+use crate::record::tap::tracks::Voice;
 use crate::record::writer::health::{REASONS, is_worth_a_note};
 use crate::record::writer::recording::ENCODER_FAULT;
 
@@ -205,9 +206,11 @@ fn shape((rate_hz, channels): (u64, u64)) -> Option<Shape> {
 }
 
 fn track(line: &Value) -> Option<TrackSeat> {
+    let leg = LegHandle::from_u64(line.get("leg")?.as_u64()?);
+    let is_heard = line.get("is_heard").and_then(Value::as_bool).unwrap_or(false);
     Some(TrackSeat {
         number: u32::try_from(line.get("number")?.as_u64()?).ok()?,
-        leg: LegHandle::from_u64(line.get("leg")?.as_u64()?),
+        voice: if is_heard { Voice::Hears(leg) } else { Voice::Says(leg) },
         offset_samples: line.get("offset")?.as_u64()?,
     })
 }

@@ -1,4 +1,5 @@
-//! The tick's end of tracks: beside a room's recording, a tap of its own for every stay of a participant.
+//! The tick's end of tracks: beside a room's recording a tap of its own for every stay of a participant,
+//! beside a call's one for what the call says and one for what it hears.
 //!
 //! Tracks follow the main tap sample by sample: what it writes they write, in its pauses they pause. Their
 //! taps are made ahead ([`TrackMaker`]), so that one is at hand in the very tick in which somebody joins; one
@@ -10,20 +11,37 @@ use crate::boundary::event::FinishReason;
 use crate::boundary::handle::LegHandle;
 use crate::media::frame::{FRAME_MAX, frame_length};
 use crate::media::resample::Fitting;
-use crate::record::spec::{BeepRule, ChannelLayout};
+use crate::record::spec::{BeepRule, ChannelLayout, Target};
 use crate::record::tap::{Mark, MarkKind, Step, Tap, TapReader, TapSpec, TickTime};
 use crate::sys::eventfd::EventFd;
 
 /// Taps that wait for whoever joins: so many can join in one tick without a sample missing.
 pub const SPARES: usize = 32;
+/// Tracks of a call: what it says and what it hears, for as long as it is recorded.
+const SIDES: usize = 2;
 /// Tracks of one recording that run at once; whoever comes then has none.
 pub const TRACKS_AT_ONCE: usize = 1_024;
 /// Marks of a track between two visits of the writer: 20 a second of its own leg, and the gaps.
 const MARKS: usize = 512;
 
-/// One stay of a participant. The recording's timeline is that of its main tap.
+/// What a track has of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    Says(LegHandle),
+    Hears(LegHandle),
+}
+
+impl Voice {
+    pub fn leg(self) -> LegHandle {
+        match self {
+            Self::Says(leg) | Self::Hears(leg) => leg,
+        }
+    }
+}
+
+/// One stay of a participant, or one side of a call. The recording's timeline is that of its main tap.
 struct Track {
-    leg: LegHandle,
+    voice: Voice,
     tap: Box<Tap>,
     /// Its first sample has been written.
     has_begun: bool,
@@ -31,7 +49,7 @@ struct Track {
 
 /// Somebody for whom there was no tap at hand.
 struct Late {
-    leg: LegHandle,
+    voice: Voice,
     delay_ms: u32,
     /// Samples of the main file that passed meanwhile.
     missed: u64,
@@ -39,6 +57,8 @@ struct Late {
 
 /// Owned by the main tap.
 pub struct Tracks {
+    /// What is recorded is one call: its track of what it hears follows that of what it says.
+    has_heard: bool,
     live: Vec<Track>,
     late: Vec<Late>,
     /// They have ended; those whose ring of marks is full are told at a later tick.
@@ -68,14 +88,20 @@ impl Tracks {
     /// A fact about a participant, or about everything.
     pub(super) fn note(&mut self, kind: MarkKind, is_paused: bool) {
         match kind {
-            MarkKind::Joined { leg, delay_ms } if !is_paused => self.join(leg, delay_ms),
+            MarkKind::Joined { leg, delay_ms } if !is_paused => {
+                self.join(Voice::Says(leg), delay_ms);
+                if self.has_heard {
+                    self.join(Voice::Hears(leg), 0);
+                }
+            }
             MarkKind::Left { leg } => self.leave(leg),
             MarkKind::BufferDelay { leg, .. }
             | MarkKind::Concealed { leg, .. }
             | MarkKind::Sound { leg, .. }
                 if !is_paused =>
             {
-                if let Some(track) = self.live.iter_mut().find(|track| track.leg == leg) {
+                let said = Voice::Says(leg);
+                if let Some(track) = self.live.iter_mut().find(|track| track.voice == said) {
                     track.tap.mark(kind);
                 }
             }
@@ -97,18 +123,18 @@ impl Tracks {
         }
     }
 
-    fn join(&mut self, leg: LegHandle, delay_ms: u32) {
-        let is_known = self.live.iter().any(|track| track.leg == leg)
-            || self.late.iter().any(|late| late.leg == leg);
+    fn join(&mut self, voice: Voice, delay_ms: u32) {
+        let is_known = self.live.iter().any(|track| track.voice == voice)
+            || self.late.iter().any(|late| late.voice == voice);
         if is_known || self.live.len() + self.late.len() >= TRACKS_AT_ONCE {
             return;
         }
         match self.spare() {
             Some(mut tap) => {
-                tap.joined = Some((leg, delay_ms, 0));
-                self.live.push(Track { leg, tap, has_begun: false });
+                tap.joined = Some((voice, delay_ms, 0));
+                self.live.push(Track { voice, tap, has_begun: false });
             }
-            None => self.late.push(Late { leg, delay_ms, missed: 0 }),
+            None => self.late.push(Late { voice, delay_ms, missed: 0 }),
         }
     }
 
@@ -118,8 +144,8 @@ impl Tracks {
     }
 
     fn leave(&mut self, leg: LegHandle) {
-        self.late.retain(|late| late.leg != leg);
-        if let Some(at) = self.live.iter().position(|track| track.leg == leg) {
+        self.late.retain(|late| late.voice.leg() != leg);
+        while let Some(at) = self.live.iter().position(|track| track.voice.leg() == leg) {
             let track = self.live.swap_remove(at);
             self.end(track, FinishReason::LegGone, u64::MAX);
         }
@@ -141,8 +167,8 @@ impl Tracks {
         self.bell.signal();
     }
 
-    /// After each push of the main tap. `frame_of` is what a leg says in this tick.
-    pub(super) fn follow<'a>(&mut self, lead: Lead, frame_of: impl Fn(LegHandle) -> &'a [i16]) {
+    /// After each push of the main tap. `frame_of` is what a leg says, or hears, in this tick.
+    pub(super) fn follow<'a>(&mut self, lead: Lead, frame_of: impl Fn(Voice) -> &'a [i16]) {
         self.serve_late(lead);
         let mut index = 0;
         while let Some(track) = self.live.get_mut(index) {
@@ -151,7 +177,7 @@ impl Tracks {
                 self.give_back(track.tap);
                 continue;
             }
-            if track.tap.follow(lead, frame_of(track.leg), &mut self.next_number) {
+            if track.tap.follow(lead, frame_of(track.voice), &mut self.next_number) {
                 track.has_begun = true;
             }
             index += 1;
@@ -165,11 +191,11 @@ impl Tracks {
             return;
         }
         while let Some(late) = self.late.last() {
-            let (leg, delay_ms, missed) = (late.leg, late.delay_ms, late.missed);
+            let (voice, delay_ms, missed) = (late.voice, late.delay_ms, late.missed);
             let Some(mut tap) = self.spare() else { break };
-            tap.joined = Some((leg, delay_ms, missed));
+            tap.joined = Some((voice, delay_ms, missed));
             self.late.pop();
-            self.live.push(Track { leg, tap, has_begun: false });
+            self.live.push(Track { voice, tap, has_begun: false });
         }
         for late in &mut self.late {
             late.missed += lead.step.length();
@@ -263,7 +289,7 @@ impl Tap {
 
     fn begin_track(
         &mut self,
-        (leg, delay_ms, missed): (LegHandle, u32, u64),
+        (voice, delay_ms, missed): (Voice, u32, u64),
         lead: Lead,
         (before, length): (usize, usize),
         next_number: &mut u32,
@@ -277,7 +303,8 @@ impl Tap {
         *next_number += 1;
         let unix_us = lead.now.unix_us - self.in_us(ahead) as i64;
         let monotonic_ns = lead.now.monotonic_ns.saturating_sub(self.in_us(ahead) * 1_000);
-        self.mark_surely(MarkKind::TrackBegan { leg, number, offset: self.offset });
+        let leg = voice.leg();
+        self.mark_surely(MarkKind::TrackBegan { voice, number, offset: self.offset });
         self.mark_surely(MarkKind::Armed { at: TickTime { unix_us, monotonic_ns } });
         self.mark_surely(MarkKind::Joined { leg, delay_ms });
         if missed > 0 {
@@ -310,6 +337,8 @@ pub struct TrackMaker {
     waker: Arc<EventFd>,
     spares: rtrb::Producer<Box<Tap>>,
     back: rtrb::Consumer<Box<Tap>>,
+    /// Taps that may still be made.
+    left: usize,
 }
 
 impl TrackMaker {
@@ -317,7 +346,8 @@ impl TrackMaker {
     /// tap. False when the recording is over.
     pub fn refill(&mut self, mut take_on: impl FnMut(TapReader) -> bool) -> bool {
         while self.back.pop().is_ok() {}
-        while !self.spares.is_full() {
+        while self.left > 0 && !self.spares.is_full() {
+            self.left -= 1;
             if self.spares.is_abandoned() {
                 return false;
             }
@@ -332,12 +362,18 @@ impl TrackMaker {
 
 /// Both ends of a recording's tracks; `bell` rings when taps are wanted, `waker` is their writer's.
 pub fn tracks(main: &TapSpec, waker: Arc<EventFd>, bell: Arc<EventFd>) -> (Tracks, TrackMaker) {
-    let (spare_producer, spares) = rtrb::RingBuffer::new(SPARES);
-    let (back, back_consumer) = rtrb::RingBuffer::new(TRACKS_AT_ONCE + SPARES);
+    let has_heard = matches!(main.target, Target::Leg(_));
+    let (spares, at_once, left) = match has_heard {
+        true => (SIDES, SIDES, SIDES),
+        false => (SPARES, TRACKS_AT_ONCE, usize::MAX),
+    };
+    let (spare_producer, spares) = rtrb::RingBuffer::new(spares);
+    let (back, back_consumer) = rtrb::RingBuffer::new(at_once + SPARES);
     let tracks = Tracks {
-        live: Vec::with_capacity(TRACKS_AT_ONCE),
-        late: Vec::with_capacity(TRACKS_AT_ONCE),
-        ending: Vec::with_capacity(TRACKS_AT_ONCE * 2),
+        has_heard,
+        live: Vec::with_capacity(at_once),
+        late: Vec::with_capacity(at_once),
+        ending: Vec::with_capacity(at_once * 2),
         spares,
         back,
         bell,
@@ -351,5 +387,5 @@ pub fn tracks(main: &TapSpec, waker: Arc<EventFd>, bell: Arc<EventFd>) -> (Track
         beep: BeepRule::NONE,
         ..*main
     };
-    (tracks, TrackMaker { spec, waker, spares: spare_producer, back: back_consumer })
+    (tracks, TrackMaker { spec, waker, spares: spare_producer, back: back_consumer, left })
 }

@@ -50,8 +50,8 @@ impl SpareTrack {
         // In this order: what the tick marked before it let go is seen.
         let is_abandoned = self.reader.samples.is_abandoned();
         match self.reader.marks.pop().map(|mark| mark.kind) {
-            Ok(MarkKind::TrackBegan { leg, number, offset }) => {
-                let seat = TrackSeat { number, leg, offset_samples: offset };
+            Ok(MarkKind::TrackBegan { voice, number, offset }) => {
+                let seat = TrackSeat { number, voice, offset_samples: offset };
                 let lost = seat.file(self.plan.spec.rate_hz);
                 match self.open(seat, desk) {
                     Ok(recording) => Look::Began(Box::new(recording)),

@@ -59,9 +59,10 @@ class StartConferenceBody(Body):
 
 
 class StartCallBody(Body):
-    """Times in seconds; 0 is none. `pause_as` is ours."""
+    """Times in seconds; 0 is none. `pause_as` and `tracks` are ours."""
 
     pause_as: PauseWord | None = None
+    tracks: bool | None = None
     channels: Channels
     format: Format
     client_state: ClientState | None = None
@@ -218,6 +219,7 @@ def read_start_call(request: WireRequest, account: Account) -> StartCallRecordin
             trim_silence=body.trim is not None,
             custom_name=body.custom_file_name,
             pause_as=_pause_as(body.pause_as),
+            tracks=body.tracks,
             transcription=TranscriptionRequest() if body.transcription else None,
         ),
     )
