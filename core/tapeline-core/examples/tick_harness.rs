@@ -17,7 +17,7 @@ use tapeline_core::boundary::handle::{Handle, LegHandle, RecorderHandle, RoomHan
 use tapeline_core::boundary::sink::{EventQueue, event_path};
 use tapeline_core::media::codec::{Encoder, PAYLOAD_MAX, Rate};
 use tapeline_core::media::command::{
-    Agreement, Codec, Direction, MediaCommand, MediaHandle, RtcpPlace,
+    Agreement, Codec, Direction, KeyEvents, MediaCommand, MediaHandle, RtcpPlace,
 };
 use tapeline_core::media::leg::LegCodec;
 use tapeline_core::media::leg::link::{Link, MemoryLink, MemoryPacket, MemoryPeer};
@@ -188,7 +188,7 @@ impl Hall {
             remote: address,
             codec,
             payload_type: 96,
-            telephone_event: Some(101),
+            telephone_event: Some(KeyEvents { payload_type: 101, clock_hz: codec.clock_hz() }),
             packet_ms: 20,
             direction: Direction::SendRecv,
             rtcp: RtcpPlace::default(),

@@ -161,6 +161,109 @@ fn r19_the_former_codec_is_heard_as_long_as_the_peer_sends_it() {
     }
 }
 
+/// Carried out at the next tick.
+fn reinvite(stage: &mut Stage, agreement: Agreement, codec: Option<Codec>) {
+    let codec = codec.map(|codec| LegCodec::new(codec).unwrap());
+    let agreement = Box::new(agreement);
+    let change = MediaCommand::ChangeLeg { leg: leg(0), agreement, codec, srtp: None };
+    assert!(stage.media.send(change).is_ok());
+}
+
+#[test]
+fn r19_a_codec_is_heard_under_its_former_payload_type_too() {
+    for codec in CODECS {
+        let mut stage = Stage::new();
+        stage.room(RoomCommand::CreateRoom { room: room(0), rate_hz: 0 });
+        stage.phone_with(0, codec).says = Some(SPEAKERS[0]);
+        stage.join(0);
+        stage.run(30);
+        let mut tape = stage.record(0, Target::Room(room(0)), ChannelLayout::Mix);
+        reinvite(&mut stage, Agreement { payload_type: 120, ..agreement_on(0, codec) }, None);
+        stage.run(50);
+        stage.phones[0].payload_type = Some(120);
+        stage.run(50);
+
+        assert_eq!(silent_ticks(&mut tape, SPEAKERS[0].0), 0, "{codec:?}");
+        assert_eq!(stage.count("rtp_ignored"), 0, "{codec:?}");
+    }
+}
+
+/// The peer gives the payload type of one codec to another, and what is on its way is of the first.
+#[test]
+fn r19_a_payload_type_that_comes_to_mean_another_codec_is_not_mistaken() {
+    const TYPE: u8 = 96;
+    for (before, after) in CODECS.iter().flat_map(|one| CODECS.map(|other| (*one, other))) {
+        if before.clock_hz() == after.clock_hz() {
+            continue; // Nothing tells them apart.
+        }
+        let mut stage = Stage::new();
+        stage.room(RoomCommand::CreateRoom { room: room(0), rate_hz: 0 });
+        stage.phone_with(0, before).says = Some(SPEAKERS[0]);
+        stage.phones[0].payload_type = Some(TYPE);
+        let of = |codec| Agreement { payload_type: TYPE, ..agreement_on(0, codec) };
+        reinvite(&mut stage, of(before), None);
+        stage.join(0);
+        stage.run(30);
+        let mut tape = stage.record(0, Target::Room(room(0)), ChannelLayout::Mix);
+        stage.run(20);
+        reinvite(&mut stage, of(after), Some(after));
+        stage.run(60);
+        stage.phones[0].change_codec(after);
+        stage.run(70);
+
+        let case = format!("{before:?} to {after:?}");
+        let lost = silent_ticks(&mut tape, SPEAKERS[0].0);
+        assert!(lost <= 5, "{case}: {lost} ticks");
+        let loudest = tape.samples.iter().map(|it| it.unsigned_abs()).max().unwrap();
+        assert!(loudest < 12_000, "{case}: noise of {loudest}");
+    }
+}
+
+/// Each packet time of Opus is heard whole, and says so in its packets.
+#[test]
+fn opus_is_sent_in_the_packet_time_of_its_peer() {
+    for (packet_ms, packets) in [(10, 200), (20, 100), (40, 50), (60, 33)] {
+        for is_listener in [false, true] {
+            let codec = Codec::Opus(Rate::Wide);
+            let mut stage = Stage::new();
+            stage.room(RoomCommand::CreateRoom { room: room(0), rate_hz: 0 });
+            stage.phone_with(0, codec).says = (!is_listener).then_some(SPEAKERS[0]);
+            stage.phone_with(1, Codec::G722).says = Some(SPEAKERS[1]);
+            // Another who hears the same, each in its own time.
+            stage.phone_with(2, codec);
+            for slot in 0..3 {
+                stage.join(slot);
+            }
+            reinvite(&mut stage, Agreement { packet_ms, ..agreement_on(0, codec) }, None);
+            stage.run(30);
+            for phone in &mut stage.phones {
+                phone.got.clear();
+                phone.heard.clear();
+            }
+            stage.run(100);
+
+            let case = format!("{packet_ms} ms, listener: {is_listener}");
+            let phone = &stage.phones[0];
+            // At most one packet in flight; where the encoder changes its mode one is shorter.
+            assert!(
+                (packets..=packets + 2).contains(&phone.got.len()),
+                "{case}: {}",
+                phone.got.len()
+            );
+            let whole = usize::from(packet_ms) * 48;
+            let others = phone.got.iter().filter(|it| codec.duration_of(it) as usize != whole);
+            assert!(others.count() <= 2, "{case}");
+            for phone in [phone, &stage.phones[2]] {
+                assert!(phone.heard.len() >= 97 * 320, "{case}: {}", phone.heard.len());
+                let level = gain(Rate::Wide, SPEAKERS[1].0, &phone.heard[3_200..]);
+                // In 10 ms the same bits say less.
+                assert!(level.abs() < 2.0, "{case}: {level}");
+            }
+            assert_eq!(stage.phones[2].got.len(), 100, "{case}");
+        }
+    }
+}
+
 #[test]
 fn r16_hold_is_silence_of_exact_length_less_the_skipped_pause() {
     for held in [Direction::RecvOnly, Direction::SendOnly, Direction::Inactive] {

@@ -8,12 +8,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use media_support::{FRAME, Stage, TICK_NS, address, agreement, leg, level_of, rtp, tone};
+use media_support::{
+    FRAME, Stage, TICK_NS, address, agreement, agreement_on, leg, level_of, rtp, tone,
+};
 use rtp_types::RtpPacket;
 use tapeline_core::boundary::counters::LegStats;
 use tapeline_core::boundary::digits::DigitString;
 use tapeline_core::boundary::event::Event;
-use tapeline_core::media::command::{Agreement, Codec, MediaCommand};
+use tapeline_core::media::codec::{Decoder, Rate};
+use tapeline_core::media::command::{Agreement, Codec, KeyEvents, MediaCommand};
 use tapeline_core::media::leg::LegCodec;
 use tapeline_core::media::leg::link::{Link, MemoryLink, MemoryPacket, MemoryPeer};
 use tapeline_core::media::srtp::{GROWTH, MasterKey, Opened, Srtp, SrtpKeys, Suite};
@@ -319,6 +322,88 @@ fn digits_are_sent_in_the_leg_s_own_stream() {
     assert!(audio[0].marker_bit(), "the first after the keys");
     let since = audio[0].timestamp().wrapping_sub(events[0].timestamp());
     assert_eq!(since, 16 * 160);
+}
+
+/// Some peers know no events on the clock of Opus: theirs have durations of 8 kHz, both ways.
+#[test]
+fn digits_beside_opus_are_on_the_clock_that_was_agreed_on() {
+    let events = Some(KeyEvents { payload_type: 101, clock_hz: 8_000 });
+    let opus = agreement_on(0, Codec::Opus(Rate::Wide));
+    let mut line = Line::new(Agreement { telephone_event: events, ..opus });
+    line.run(10, &mut []);
+    line.put(address(0), &rtp(0, 101, 7, 48_000, &[5, 0x8a, 3, 0x20]));
+    line.press(77, "1");
+    let sent = line.run(12, &mut []);
+    assert_eq!(line.stage.answer(77), Some(Ok(())));
+
+    let told = line.stage.events().into_iter().find_map(|event| match event {
+        Event::Digit { digit, duration_ms, .. } => Some((digit, duration_ms)),
+        _ => None,
+    });
+    assert_eq!(told, Some((b'5', 100)));
+    let packets = sent.iter().filter(|packet| !packet.is_rtcp);
+    let parsed: Vec<_> = packets.map(|it| RtpPacket::parse(it.bytes()).unwrap()).collect();
+    let keys: Vec<_> = parsed.iter().filter(|packet| packet.payload_type() == 101).collect();
+    let durations: Vec<u16> =
+        keys.iter().map(|it| u16::from_be_bytes([it.payload()[2], it.payload()[3]])).collect();
+    assert_eq!(durations, [160, 320, 480, 640, 800, 800, 800]);
+    assert!(keys.iter().all(|key| key.timestamp() == keys[0].timestamp()));
+    let after = parsed.iter().find(|it| it.payload_type() == 111).unwrap();
+    let since = after.timestamp().wrapping_sub(keys[0].timestamp());
+    assert_eq!(since, 8 * 960, "the stream's own clock went on");
+}
+
+/// What a tick's worth of speech-like sound is at 8 kHz, two seconds of it.
+fn speech() -> Vec<i16> {
+    let at = |n: usize| {
+        let t = n as f64 / 8_000.0;
+        let pitch = 120.0 * t + 1.2 * (std::f64::consts::TAU * 2.5 * t).sin();
+        let harmonic = |k: i32| (std::f64::consts::TAU * f64::from(k) * pitch).sin();
+        let voice: f64 =
+            (1..20).map(|k| harmonic(k) / (1.0 + (f64::from(k) - 5.0).powi(2) / 8.0)).sum();
+        (voice * (std::f64::consts::TAU * 1.3 * t).sin().max(0.0) * 5_000.0) as i16
+    };
+    (0..16_000).map(at).collect()
+}
+
+/// Opus sends so much twice as its peer loses: nothing on a clean path.
+#[test]
+fn redundancy_follows_what_the_peer_reports() {
+    let mut line = Line::new(agreement_on(0, Codec::Opus(Rate::Wide)));
+    let mut plays = 0;
+    let mut redundant = |line: &mut Line, fraction: Option<u8>| {
+        let mut sent = line.run(1, &mut []);
+        let ours = sent[0].bytes()[8..12].to_vec();
+        for _ in 0..if fraction.is_some() { 20 } else { 0 } {
+            let mut report = vec![0x81, 201, 0, 7, 0x50, 0, 0, 0];
+            report.extend(&ours);
+            report.extend([fraction.unwrap(), 0, 0, 42, 0, 0, 0, 1, 0, 0, 0, 80, 0, 0, 0, 0]);
+            report.extend([0; 4]);
+            let arrival_ns = line.stage.now.monotonic_ns;
+            let mut packet = MemoryPacket::new(address(0), arrival_ns, &report);
+            packet.is_rtcp = true;
+            assert!(line.peer.to_leg.push(packet).is_ok());
+        }
+        // Reports are looked at every five seconds.
+        line.run(260, &mut []);
+        line.stage.play(plays, Target::Leg(leg(0)), &speech());
+        plays += 1;
+        sent = line.run(110, &mut []);
+        let mut decoder = Decoder::new(Codec::Opus(Rate::Wide)).unwrap();
+        let packets = sent.iter().filter(|packet| !packet.is_rtcp);
+        packets
+            .filter(|packet| {
+                let parsed = RtpPacket::parse(packet.bytes()).unwrap();
+                decoder.recover(parsed.payload(), &mut [0; 320])
+            })
+            .count()
+    };
+
+    let presumed = redundant(&mut line, None);
+    let clean = redundant(&mut line, Some(0));
+    let lossy = redundant(&mut line, Some(51));
+    assert!(presumed > 20 && lossy > 20, "{presumed} and {lossy} of 110 packets");
+    assert_eq!(clean, 0);
 }
 
 #[test]

@@ -68,7 +68,8 @@ fn a_call_of_ours_rings_is_answered_and_hung_up() {
     let port = setup.rtp.local_addr().unwrap().port();
     assert!(invite.body.contains(&format!("m=audio {port} ")), "{}", invite.body);
     assert_eq!(setup.agreement.remote, "127.0.0.1:6000".parse().unwrap());
-    assert_eq!((setup.agreement.codec, setup.agreement.telephone_event), (Codec::Pcmu, Some(101)));
+    let events = setup.agreement.telephone_event.unwrap();
+    assert_eq!((setup.agreement.codec, events.payload_type), (Codec::Pcmu, 101));
     assert!(node.sip.leg_stats(leg).is_some());
 
     node.command(SipCommand::HangUp { leg }).unwrap();

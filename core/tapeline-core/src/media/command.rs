@@ -34,6 +34,15 @@ pub enum RtcpPlace {
     At(SocketAddr),
 }
 
+/// telephone-event (RFC 4733) in a leg's stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyEvents {
+    pub payload_type: u8,
+    /// Of durations; that of the stream's timestamps (§2.1), but for peers that offer 8000 only beside
+    /// Opus.
+    pub clock_hz: u32,
+}
+
 /// What offer and answer agreed on for one leg.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agreement {
@@ -41,21 +50,14 @@ pub struct Agreement {
     pub remote: SocketAddr,
     pub codec: Codec,
     pub payload_type: u8,
-    /// Payload type of telephone-event/8000, when agreed.
-    pub telephone_event: Option<u8>,
+    /// How keys are told, when agreed.
+    pub telephone_event: Option<KeyEvents>,
     /// Packet time we send with, milliseconds.
     pub packet_ms: u8,
     pub direction: Direction,
     pub rtcp: RtcpPlace,
     /// `None`: plain RTP.
     pub srtp: Option<SrtpKeys>,
-}
-
-impl Agreement {
-    /// Clock of telephone-events: that of the stream they are in (RFC 4733 §2.1).
-    pub fn event_clock_hz(&self) -> u32 {
-        self.codec.clock_hz()
-    }
 }
 
 /// A leg about to be heard; made off the tick.

@@ -17,6 +17,7 @@ impl Tick {
             let Some(leg) = self.leg_in(slot) else { continue };
             let may_share = leg.room.is_some()
                 && leg.hears_the_whole_room()
+                && leg.takes_ticks()
                 && !self.plays.is_playing(Place::Leg(slot))
                 && self.whispers.to(slot).next().is_none();
             if leg.is_sharing && !may_share {
@@ -84,6 +85,12 @@ pub(super) fn send_shared(
 ) {
     let Some(codec) = leg_at(legs, slot).and_then(|leg| leg.codec()) else { return };
     let lead = room.lead(codec).unwrap_or(slot);
+    if lead != slot {
+        let expected_loss = leg_at(legs, slot).and_then(|leg| leg.expected_loss());
+        if let Some(lead) = leg_at(legs, lead).filter(|_| expected_loss.is_some()) {
+            lead.note_listener(expected_loss);
+        }
+    }
     let payload = std::mem::take(&mut context.payload);
     let length = leg_at(legs, lead)
         .map_or(0, |leg| leg.encode_once(room.mix_at(codec.rate()), context.number, payload));

@@ -81,14 +81,16 @@ fn ours(theirs: Direction) -> Direction {
 
 fn packet_ms(codec: Codec, asked: Option<u32>, at_most: Option<u32>) -> u8 {
     let fits = match codec {
-        // An encoded frame is a packet.
-        Codec::Opus(_) => return TICK_MS as u8,
         Codec::L16(rate) => PAYLOAD_MAX * 1_000 / (rate.hz() * 2),
-        Codec::Pcmu | Codec::Pcma | Codec::G722 => PACKET_MAX_MS,
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus(_) => PACKET_MAX_MS,
     };
     let at_most = at_most.unwrap_or(PACKET_MAX_MS).min(fits).min(PACKET_MAX_MS);
     let wanted = asked.unwrap_or(TICK_MS).min(at_most).max(PACKET_STEP_MS);
-    (wanted / PACKET_STEP_MS * PACKET_STEP_MS) as u8
+    match codec {
+        // Half a tick, or whole ones.
+        Codec::Opus(_) if wanted >= TICK_MS => (wanted / TICK_MS * TICK_MS) as u8,
+        _ => (wanted / PACKET_STEP_MS * PACKET_STEP_MS) as u8,
+    }
 }
 
 #[cfg(test)]
@@ -174,7 +176,15 @@ mod tests {
             ("0", "a=maxptime:15\r\n", 10),
             ("0", "a=maxptime:2\r\n", 10),
             ("0", "a=ptime:20\r\na=maxptime:4294967295\r\n", 20),
-            ("96", "a=ptime:60\r\na=maxptime:120\r\n", 20),
+            ("96", "a=ptime:60\r\na=maxptime:120\r\n", 60),
+            ("96", "", 20),
+            ("96", "a=ptime:120\r\n", 60),
+            ("96", "a=ptime:40\r\n", 40),
+            ("96", "a=ptime:30\r\n", 20),
+            ("96", "a=ptime:60\r\na=maxptime:50\r\n", 40),
+            ("96", "a=ptime:10\r\n", 10),
+            ("96", "a=maxptime:10\r\n", 10),
+            ("96", "a=ptime:3\r\n", 10),
             ("97", "a=ptime:60\r\n", 60),
             // 1,280 bytes.
             ("98", "a=ptime:60\r\n", 40),
@@ -193,13 +203,17 @@ mod tests {
         let maps = "a=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n\
                     a=rtpmap:102 telephone-event/48000\r\n";
         for (formats, expected) in [
-            ("96 0 101 102", Some(102)),
-            ("0 96 102 101", Some(101)),
-            ("9 101 102", Some(101)),
-            ("96 0 101", None),
+            ("96 0 101 102", Some((102, 48_000))),
+            ("0 96 102 101", Some((101, 8_000))),
+            ("9 101 102", Some((101, 8_000))),
+            ("96 0 101", Some((101, 8_000))),
+            ("0 102", None),
+            ("96", None),
         ] {
             let agreed = agreed(&offer(formats, maps), None).unwrap();
-            assert_eq!(agreed.agreement.telephone_event, expected, "{formats}");
+            let events = agreed.agreement.telephone_event;
+            let events = events.map(|events| (events.payload_type, events.clock_hz));
+            assert_eq!(events, expected, "{formats}");
         }
     }
 

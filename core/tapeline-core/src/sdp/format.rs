@@ -3,11 +3,13 @@
 use sdp_types::{Attribute, Media};
 
 use crate::media::codec::{Codec, Rate};
+use crate::media::command::KeyEvents;
 
 /// Static payload type of comfort noise (RFC 3389 §4), for codecs of 8 kHz.
 pub const COMFORT_NOISE: u8 = 13;
 /// Clock of Opus in RTP, whatever its audio (RFC 7587 §4.1).
 const OPUS_CLOCK: u32 = 48_000;
+const TELEPHONE_CLOCK: u32 = 8_000;
 
 /// The formats that we know, each kind in the peer's order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,10 +36,14 @@ impl Formats {
         formats
     }
 
-    /// The events that fit a codec: their timestamps are on its clock.
-    pub fn events_for(&self, codec: Codec) -> Option<u8> {
-        let fits = |(_, clock_hz): &&(u8, u32)| *clock_hz == codec.clock_hz();
-        self.events.iter().find(fits).map(|(payload_type, _)| *payload_type)
+    /// The events that fit a codec: their timestamps are on its clock. Beside Opus some peers know those
+    /// of 8 kHz only: these are better than none.
+    pub fn events_for(&self, codec: Codec) -> Option<KeyEvents> {
+        let of_clock = |wanted| self.events.iter().find(|(_, clock_hz)| *clock_hz == wanted);
+        let of_telephones =
+            || of_clock(TELEPHONE_CLOCK).filter(|_| matches!(codec, Codec::Opus(_)));
+        let (payload_type, clock_hz) = *of_clock(codec.clock_hz()).or_else(of_telephones)?;
+        Some(KeyEvents { payload_type, clock_hz })
     }
 }
 
@@ -228,15 +234,19 @@ mod tests {
         ];
         let formats = formats("0 110 126 101 113", &attributes);
         assert_eq!(formats.events, [(110, 48_000), (126, 8_000), (101, 8_000)]);
+        let events = |payload_type, clock_hz| Some(KeyEvents { payload_type, clock_hz });
         for (codec, expected) in [
-            (Pcmu, Some(126)),
-            (G722, Some(126)),
-            (Opus(Rate::Wide), Some(110)),
-            (L16(Rate::Full), Some(110)),
+            (Pcmu, events(126, 8_000)),
+            (G722, events(126, 8_000)),
+            (Opus(Rate::Wide), events(110, 48_000)),
+            (L16(Rate::Full), events(110, 48_000)),
             (L16(Rate::Wide), None),
         ] {
             assert_eq!(formats.events_for(codec), expected, "{codec:?}");
         }
+        let narrow = Formats { events: vec![(101, 8_000)], ..Formats::default() };
+        assert_eq!(narrow.events_for(Opus(Rate::Full)), events(101, 8_000), "nothing better");
+        assert_eq!(narrow.events_for(L16(Rate::Full)), None);
     }
 
     #[test]

@@ -94,12 +94,11 @@ impl LocalDescription {
 
     fn write_audio(&self, body: &mut String, proto: &str, agreed: &Agreed) {
         let agreement = &agreed.agreement;
-        let clock_hz = agreement.codec.clock_hz();
         let formats = Formats {
             codecs: vec![(agreement.payload_type, agreement.codec)],
             events: agreement
                 .telephone_event
-                .map(|number| (number, clock_hz))
+                .map(|events| (events.payload_type, events.clock_hz))
                 .into_iter()
                 .collect(),
             has_comfort_noise: agreed.has_comfort_noise,
@@ -156,10 +155,11 @@ fn offered(preference: &Preference, current: Option<&Agreement>) -> Formats {
     let mut formats = Formats::default();
     let mut taken: Vec<u8> = Vec::new();
     if let Some(current) = current {
-        taken.extend([Some(current.payload_type), current.telephone_event].into_iter().flatten());
+        let events = current.telephone_event.map(|events| events.payload_type);
+        taken.extend([Some(current.payload_type), events].into_iter().flatten());
         formats.codecs.push((current.payload_type, current.codec));
-        let clock_hz = current.codec.clock_hz();
-        formats.events.extend(current.telephone_event.map(|number| (number, clock_hz)));
+        let events = current.telephone_event.map(|it| (it.payload_type, it.clock_hz));
+        formats.events.extend(events);
     }
     let mut free = |wished: u8, from: u8| {
         let number = std::iter::once(wished).chain(from..=127).find(|it| !taken.contains(it));
@@ -200,6 +200,7 @@ fn direction_name(direction: Direction) -> &'static str {
 mod tests {
     use super::*;
     use crate::media::codec::{Codec, Rate};
+    use crate::media::command::KeyEvents;
     use crate::sdp::{Terms, agree, offered_keys, parse, settle_answer, settle_offer};
 
     fn local() -> LocalDescription {
@@ -284,7 +285,7 @@ mod tests {
                  sprop-maxcapturerate=16000",
                 "a=rtpmap:110 telephone-event/48000",
                 "a=fmtp:110 0-16",
-                "a=ptime:20",
+                "a=ptime:40",
                 "a=sendrecv",
             ]
         );
@@ -318,7 +319,7 @@ mod tests {
         ] {
             let agreed = agree(&parsed, &preference, false, keep).unwrap().agreement;
             assert_eq!((agreed.payload_type, agreed.codec), expected);
-            assert_eq!(agreed.telephone_event, Some(event));
+            assert_eq!(agreed.telephone_event.unwrap().payload_type, event);
             assert_eq!(agreed.remote, "192.0.2.7:20000".parse().unwrap());
         }
     }
@@ -335,6 +336,9 @@ mod tests {
             (Codec::G722, 0, None, "0 96 97 8 101 102"),
             (Codec::L16(Rate::Wide), 98, None, "98 96 9 0 8 101 102 103"),
         ] {
+            let clock_hz = codec.clock_hz();
+            let telephone_event =
+                telephone_event.map(|payload_type| KeyEvents { payload_type, clock_hz });
             let current = Agreement { codec, payload_type, telephone_event, ..agreed.clone() };
             let again = local().offer(&preference, Some(&current));
             let line = format!("m=audio 20000 RTP/AVP {expected}\r\n");

@@ -16,7 +16,7 @@ use tapeline_core::boundary::handle::{
 use tapeline_core::boundary::sink::{EventQueue, EventSink, event_path};
 use tapeline_core::media::codec::{Decoder, Encoder, PACKET_MAX, PAYLOAD_MAX, Rate};
 use tapeline_core::media::command::{
-    Agreement, Codec, Direction, MediaCommand, MediaHandle, RtcpPlace,
+    Agreement, Codec, Direction, KeyEvents, MediaCommand, MediaHandle, RtcpPlace,
 };
 use tapeline_core::media::leg::LegCodec;
 use tapeline_core::media::leg::link::{Link, MemoryLink, MemoryPacket, MemoryPeer};
@@ -69,7 +69,7 @@ pub fn agreement_on(slot: u32, codec: Codec) -> Agreement {
         remote: address(slot),
         codec,
         payload_type: payload_type(codec),
-        telephone_event: Some(101),
+        telephone_event: Some(KeyEvents { payload_type: 101, clock_hz: codec.clock_hz() }),
         packet_ms: 20,
         direction: Direction::SendRecv,
         rtcp: RtcpPlace::default(),
@@ -146,6 +146,8 @@ pub struct Phone {
     /// Where its packets come from; the slot's at first.
     pub source: SocketAddr,
     pub ssrc: u32,
+    /// Instead of its codec's usual one.
+    pub payload_type: Option<u8>,
     encoder: Encoder,
     decoder: Decoder,
     spoken: usize,
@@ -228,6 +230,7 @@ impl Stage {
             codec,
             source: address(slot),
             ssrc: 0x5000_0000 | slot,
+            payload_type: None,
             encoder: Encoder::new(codec).unwrap(),
             decoder: Decoder::new(codec).unwrap(),
             spoken: 0,
@@ -416,7 +419,7 @@ impl Phone {
         self.spoken += rate.frame();
         let mut payload = [0; PAYLOAD_MAX];
         let length = self.encoder.encode(&samples, &mut payload);
-        let kind = payload_type(self.codec);
+        let kind = self.payload_type.unwrap_or_else(|| payload_type(self.codec));
         let mut bytes = rtp(self.slot, kind, self.sequence, self.timestamp, &payload[..length]);
         bytes[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
         self.put(arrival_ns, &bytes);

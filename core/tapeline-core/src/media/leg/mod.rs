@@ -1,5 +1,6 @@
 //! One call leg on the media thread: what comes in becomes one frame per tick, what the room says goes out.
 
+mod bundle;
 pub mod digits;
 pub mod keying;
 mod lane;
@@ -25,7 +26,7 @@ use crate::boundary::handle::{Handle, LegHandle};
 use crate::boundary::sink::TickEventSink;
 use crate::media::beep::Beep;
 use crate::media::codec::Rate;
-use crate::media::command::{Agreement, Codec, Direction, RtcpPlace};
+use crate::media::command::{Agreement, Codec, Direction, KeyEvents, RtcpPlace};
 use crate::media::frame::{FRAME_MAX, TICK_MS, TICK_NS, TICKS_PER_SECOND, energy};
 use crate::media::phases::Phase;
 use crate::media::room::participant::Participant;
@@ -41,7 +42,7 @@ use quality::mos_x100;
 use receive::{Intake, Receiver, hears};
 use rtcp::{REPORT_BYTES, SenderFacts, write_report};
 use seat::quiet_ticks;
-use send::Packetizer;
+use send::{Packetizer, frame_ms};
 use speech::Former;
 
 pub use lane::Lane;
@@ -111,6 +112,8 @@ pub struct Leg {
     agreement: Agreement,
     codec: Option<Box<LegCodec>>,
     former: Option<Former>,
+    /// Payload type of the codec before a re-INVITE that gave it another.
+    former_type: Option<u8>,
     link: Option<Link>,
     stats: Option<Arc<LegStats>>,
     receiver: Receiver,
@@ -121,6 +124,8 @@ pub struct Leg {
     packets_reported: u32,
     /// Received packets and concealed frames at the last report.
     judged: (u64, u64),
+    /// The most that anyone loses who hears what it encodes.
+    listeners_loss: Option<u8>,
     rx_level: LevelWindow,
     tx_level: LevelWindow,
     talk: TalkDetector,
@@ -164,6 +169,7 @@ impl Leg {
             agreement,
             codec: None,
             former: None,
+            former_type: None,
             link: None,
             stats: None,
             packetizer: Packetizer::new(),
@@ -171,6 +177,7 @@ impl Leg {
             key_timestamp: 0,
             packets_reported: 0,
             judged: (0, 0),
+            listeners_loss: None,
             rx_level: LevelWindow::default(),
             tx_level: LevelWindow::default(),
             talk: TalkDetector::default(),
@@ -214,6 +221,8 @@ impl Leg {
             stats.rate_hz.store(agreement.codec.rate_hz(), Ordering::Relaxed);
         }
         let before = std::mem::replace(&mut self.agreement, agreement);
+        let is_renumbered = before.payload_type != self.agreement.payload_type;
+        self.former_type = (codec.is_none() && is_renumbered).then_some(before.payload_type);
         if !hears(&self.agreement)
             && let Some(codec) = &mut self.codec
         {
@@ -294,10 +303,11 @@ impl Leg {
 
     /// First half of a tick: reads the socket and makes the frame. On a panic call [`Leg::reset`].
     pub fn receive(&mut self, reader: &mut BatchReader, context: &mut TickContext<'_>) {
-        let Self { link, receiver, agreement, handle, codec, former, .. } = self;
+        let Self { link, receiver, agreement, handle, codec, former, former_type, .. } = self;
         let Some(codec) = codec else { return };
         if let Some(link) = link {
-            let mut intake = Intake { agreement, codec, former: former.as_mut(), leg: *handle };
+            let (former, former_type, leg) = (former.as_mut(), *former_type, *handle);
+            let mut intake = Intake { agreement, codec, former, former_type, leg };
             receiver.read_rtp(link, &mut intake, reader, context);
             let phase = u64::from(handle.0.slot);
             if (context.number + phase).is_multiple_of(RTCP_READ_TICKS) {
@@ -346,8 +356,8 @@ impl Leg {
         match (keyed, self.agreement.telephone_event) {
             (Keyed::Audio, _) => self.send_frame(frame, context),
             (Keyed::Nothing, Some(_)) => self.send_encoded(&[], energy(frame), context),
-            (Keyed::Pressed(pressed), Some(payload_type)) => {
-                self.send_event(payload_type, pressed, context);
+            (Keyed::Pressed(pressed), Some(events)) => {
+                self.send_event(events, pressed, context);
                 self.send_encoded(&[], energy(frame), context);
             }
             (keyed, None) => {
@@ -362,7 +372,9 @@ impl Leg {
     }
 
     /// A telephone-event in the leg's own stream; its time is that of the tick, which passes by itself.
-    fn send_event(&mut self, payload_type: u8, pressed: Pressed, context: &mut TickContext<'_>) {
+    /// On another clock than the stream's its timestamp goes on from the stream's all the same, as
+    /// RFC 7160 has it of clocks that change: only durations are counted on its own.
+    fn send_event(&mut self, events: KeyEvents, pressed: Pressed, context: &mut TickContext<'_>) {
         let Self { link, receiver, agreement, packetizer, .. } = self;
         if pressed.is_start {
             self.key_timestamp = packetizer.timestamp();
@@ -370,14 +382,17 @@ impl Leg {
         let target = receiver.latch.target().filter(|_| may_send(agreement));
         let (Some(link), Some(to)) = (link, target) else { return };
         let is_connected = receiver.latch.is_connected();
-        let payload = pressed.payload(agreement.event_clock_hz() / TICKS_PER_SECOND);
+        let payload = pressed.payload(events.clock_hz / TICKS_PER_SECOND);
         let event = (self.key_timestamp, pressed.is_start, payload);
-        packetizer.event(payload_type, event, |packet| {
+        packetizer.event(events.payload_type, event, |packet| {
             count(link.send_rtp(to, is_connected, packet), context);
         });
     }
 
     fn send_frame(&mut self, frame: &[i16], context: &mut TickContext<'_>) {
+        if !self.takes_ticks() && may_send(&self.agreement) {
+            return self.send_halves(frame, context);
+        }
         let payload = std::mem::take(&mut context.payload);
         let length = match &mut self.codec {
             Some(codec) if may_send(&self.agreement) => {
@@ -389,6 +404,19 @@ impl Leg {
         context.payload = payload;
     }
 
+    /// Two frames of half a tick, a packet each.
+    fn send_halves(&mut self, frame: &[i16], context: &mut TickContext<'_>) {
+        self.tx_level.add(energy(frame), frame.len());
+        let payload = std::mem::take(&mut context.payload);
+        for half in frame.chunks((frame.len() / 2).max(1)) {
+            let codec = self.codec.as_mut();
+            let length = codec.map_or(0, |codec| codec.encoder.encode(half, payload));
+            self.packetize(payload.get(..length).unwrap_or(&[]), context);
+        }
+        context.payload = payload;
+        self.report(context);
+    }
+
     /// Encodes for itself and those who share its stream; returns the bytes written to `payload`.
     pub fn encode_once(&mut self, frame: &[i16], number: u64, payload: &mut [u8]) -> usize {
         self.codec.as_mut().map_or(0, |codec| codec.encode(frame, number, payload))
@@ -397,6 +425,12 @@ impl Leg {
     /// Sends what is encoded already; `energy` is the sum of squares of what it is.
     pub fn send_encoded(&mut self, payload: &[u8], energy: u64, context: &mut TickContext<'_>) {
         self.tx_level.add(energy, self.rx().len());
+        self.packetize(payload, context);
+        self.report(context);
+    }
+
+    /// A tick of the leg's own stream, or half of one where packets are shorter; an empty one is a pause.
+    fn packetize(&mut self, payload: &[u8], context: &mut TickContext<'_>) {
         let Self { link, receiver, agreement, packetizer, codec, .. } = self;
         match (link, receiver.latch.target(), codec) {
             (Some(link), Some(to), Some(codec)) if may_send(agreement) => {
@@ -407,11 +441,38 @@ impl Leg {
             }
             _ => packetizer.pause(agreement.codec, 1),
         }
+    }
+
+    fn report(&mut self, context: &mut TickContext<'_>) {
         let phase = u64::from(self.handle.0.slot) * 7;
         if (context.number + phase).is_multiple_of(REPORT_TICKS) {
             self.send_report(context.now, false);
             self.judge(context.now);
+            self.expect_loss();
         }
+    }
+
+    /// How much is sent twice: as much as the far end loses, or those who share what it encodes.
+    fn expect_loss(&mut self) {
+        let percent = self.expected_loss().max(std::mem::take(&mut self.listeners_loss));
+        if let (Some(codec), Some(percent)) = (&mut self.codec, percent) {
+            codec.encoder.expect_loss(percent);
+        }
+    }
+
+    /// Percent of its packets that the far end is expected to lose; `None` before its first report.
+    pub fn expected_loss(&self) -> Option<u8> {
+        self.receiver.reports.loss.percent()
+    }
+
+    /// Somebody hears what it encodes.
+    pub fn note_listener(&mut self, expected_loss: Option<u8>) {
+        self.listeners_loss = self.listeners_loss.max(expected_loss);
+    }
+
+    /// It takes a tick at once: what others encode suits it.
+    pub fn takes_ticks(&self) -> bool {
+        u32::from(frame_ms(&self.agreement)) == TICK_MS
     }
 
     /// The leg ends: the far end is told in RTCP too (RFC 3550 §6.6).

@@ -41,6 +41,8 @@ pub struct Intake<'a> {
     pub agreement: &'a Agreement,
     pub codec: &'a mut LegCodec,
     pub former: Option<&'a mut Former>,
+    /// Of the present codec before a re-INVITE.
+    pub former_type: Option<u8>,
     pub leg: LegHandle,
 }
 
@@ -54,6 +56,8 @@ pub struct Receiver {
     /// SSRC of our own stream.
     ours: u32,
     last_packet_ns: u64,
+    /// SSRC, sequence number and timestamp of the last packet.
+    last: Option<(u32, u16, u32)>,
     is_troubled: bool,
 }
 
@@ -68,6 +72,7 @@ impl Receiver {
             keys: KeyMerger::default(),
             ours: 0,
             last_packet_ns: 0,
+            last: None,
             is_troubled: false,
         }
     }
@@ -154,7 +159,8 @@ impl Receiver {
             context.counts.ignored += 1;
             return;
         };
-        let Some(kind) = intake.kind_of(packet.payload_type()) else {
+        let pace = self.pace(&packet);
+        let Some(kind) = intake.kind_of(packet.payload_type(), pace, packet.payload()) else {
             context.counts.ignored += 1;
             return;
         };
@@ -167,6 +173,7 @@ impl Receiver {
         self.totals.received += 1;
         let (ssrc, sequence) = (packet.ssrc(), packet.sequence_number());
         let timestamp = packet.timestamp();
+        self.last = Some((ssrc, sequence, timestamp));
         let clock_hz = intake.agreement.codec.clock_hz();
         self.reception.packet(ssrc, sequence, timestamp, heard.arrival_ns, clock_hz);
         let silent = SilentPacket { ssrc, sequence, timestamp };
@@ -181,13 +188,23 @@ impl Receiver {
                 intake.pass_noise(silent, packet.payload());
             }
             Kind::Audio(_) | Kind::Noise => {}
-            Kind::Event => {
+            Kind::Event(clock_hz) => {
                 intake.pass_event(silent, heard.arrival_ns + EVENT_NS);
-                let (payload, clock_hz) = (packet.payload(), intake.agreement.event_clock_hz());
+                let payload = packet.payload();
                 let digit = self.digits.receive(timestamp, payload, clock_hz, heard.arrival_ns);
                 self.tell_digit(digit, intake.leg, context);
             }
         }
+    }
+
+    /// By how much the stream's timestamps have risen from packet to packet; `None` where that cannot be
+    /// told.
+    fn pace(&self, packet: &RtpPacket<'_>) -> Option<u32> {
+        let (ssrc, sequence, timestamp) = self.last?;
+        let packets = u32::from(packet.sequence_number().wrapping_sub(sequence));
+        let units = packet.timestamp().wrapping_sub(timestamp);
+        let is_going_on = packet.ssrc() == ssrc && (1..100).contains(&packets);
+        (is_going_on && units.is_multiple_of(packets)).then(|| units / packets)
     }
 
     fn store(
@@ -286,18 +303,29 @@ impl Receiver {
 impl Intake<'_> {
     /// What a payload type means on this leg. Both kinds of G.711 are understood though the other was
     /// agreed: some peers switch between them without asking.
-    fn kind_of(&self, payload_type: u8) -> Option<Kind> {
+    fn kind_of(&self, payload_type: u8, pace: Option<u32>, payload: &[u8]) -> Option<Kind> {
+        let former = self.former.as_ref().filter(|it| it.payload_type == payload_type);
+        let former = former.map(|it| it.codec.codec);
         if payload_type == self.agreement.payload_type {
-            return Some(Kind::Audio(self.agreement.codec));
+            let present = self.agreement.codec;
+            // The peer gave the number to another codec (RFC 3264 §8.3.2 forbids it), and what comes may
+            // be of before: the clock and the length of the payload say which.
+            let is_of = |codec: &Codec| pace == Some(codec.duration_of(payload));
+            let was = former.filter(|former| is_of(former) && !is_of(&present));
+            return Some(Kind::Audio(was.unwrap_or(present)));
         }
-        if Some(payload_type) == self.agreement.telephone_event {
-            return Some(Kind::Event);
+        let events = self.agreement.telephone_event;
+        if let Some(events) = events.filter(|events| events.payload_type == payload_type) {
+            return Some(Kind::Event(events.clock_hz));
         }
         if payload_type == COMFORT_NOISE {
             return Some(Kind::Noise);
         }
-        if let Some(former) = self.former.as_ref().filter(|it| it.payload_type == payload_type) {
-            return Some(Kind::Audio(former.codec.codec));
+        if let Some(former) = former {
+            return Some(Kind::Audio(former));
+        }
+        if self.former_type == Some(payload_type) {
+            return Some(Kind::Audio(self.agreement.codec));
         }
         let is_alike = |codec: &Codec| codec.clock_hz() == self.agreement.codec.clock_hz();
         Codec::of_static_payload_type(payload_type).filter(is_alike).map(Kind::Audio)
@@ -332,7 +360,8 @@ impl Intake<'_> {
 
 enum Kind {
     Audio(Codec),
-    Event,
+    /// Its clock.
+    Event(u32),
     Noise,
 }
 

@@ -6,6 +6,8 @@ use rtcp_types::{ReceiverReport, ReportBlock, RtcpPacketParser, SenderReport};
 const MAX_REPORTS: usize = 8;
 /// An SR with one report block, an SDES with a CNAME of eight characters, and a BYE.
 pub const REPORT_BYTES: usize = 28 + 24 + 20 + 8;
+/// Percent of our packets that a path is expected to lose about which nothing is known.
+const PRESUMED_LOSS: u32 = 10;
 /// Sender reports of ours that the peer may still refer to.
 const REMEMBERED: usize = 4;
 /// No path is so long; what says so is wrong.
@@ -39,10 +41,36 @@ pub struct Reception {
     rate_hz: u32,
 }
 
+/// What share of our packets the peer may be expected to miss: half way at once to a worse report, an
+/// eighth of the way to a better one, because losses come in bursts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExpectedLoss {
+    /// In 4096ths; `None` before the first report.
+    share: Option<u32>,
+}
+
+impl ExpectedLoss {
+    /// Of 100 packets; `None` before the first report.
+    pub fn percent(self) -> Option<u8> {
+        self.share.map(|share| (share * 100 / 4_096) as u8)
+    }
+
+    /// `fraction` as in a report block: 256ths.
+    fn note(&mut self, fraction: u8) {
+        let told = u32::from(fraction) * 16;
+        let before = self.share.unwrap_or(PRESUMED_LOSS * 4_096 / 100);
+        self.share = Some(match told.checked_sub(before) {
+            Some(more) => before + more.div_ceil(2),
+            None => before - (before - told).div_ceil(8),
+        });
+    }
+}
+
 /// Reports of both sides about our own stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reports {
     pub remote: RemoteView,
+    pub loss: ExpectedLoss,
     /// Middle 32 bits of the NTP time of our last sender reports, and when they left.
     sent: [(u32, u64); REMEMBERED],
     next: usize,
@@ -58,6 +86,7 @@ impl Reports {
 
     /// RFC 3550 §6.4.1: our report's way there, the peer's rest, its report's way back.
     fn note_block(&mut self, block: &ReportBlock<'_>, at_ns: u64) {
+        self.loss.note(block.fraction_lost());
         let lost = block.cumulative_lost();
         self.remote.lost = ((lost << 8) as i32) >> 8; // 24 bits with a sign
         let last = block.last_sender_report_timestamp();
@@ -304,6 +333,24 @@ mod tests {
         now_ns: u64,
     ) -> usize {
         write_report(buffer, facts, (reception, &mut Reports::default()), unix_us, now_ns)
+    }
+
+    #[test]
+    fn expected_loss_rises_quickly_and_comes_down_slowly() {
+        let mut loss = ExpectedLoss::default();
+        assert_eq!(loss.percent(), None);
+        let mut reported = |fraction, times| {
+            (0..times).map(|_| loss.note(fraction)).for_each(drop);
+            loss.percent().unwrap()
+        };
+        assert_eq!(reported(0, 1), 8);
+        assert_eq!(reported(0, 20), 0, "a clean path");
+        assert_eq!(reported(51, 1), 10, "20 %");
+        assert_eq!(reported(51, 2), 17);
+        assert_eq!(reported(0, 1), 15);
+        assert_eq!(reported(0, 4), 8, "not at once");
+        assert!(reported(255, 20) >= 99, "all");
+        assert_eq!(reported(0, 100), 0);
     }
 
     /// Two ends, each a parser of the other's reports: 40 ms there, 60 ms back, every tenth lost.

@@ -5,17 +5,20 @@ use std::hash::{BuildHasher, RandomState};
 use crate::media::codec::Codec;
 use crate::media::command::Agreement;
 use crate::media::frame::{TICK_MS, TICKS_PER_SECOND};
+use crate::media::leg::bundle::{BUNDLE_BYTES, Bundle};
 
 const HEADER: usize = 12;
 /// Longest packet time.
 const PACKET_MS: usize = 60;
 /// The longest frame of Opus (RFC 6716 §3.2.1) and its first byte.
 const OPUS_PAYLOAD: usize = 1_276;
+/// Half a tick.
+const SHORT_MS: u8 = 10;
 
 /// Bytes that the longest packet of a codec needs, and a tick that begins the next.
 pub fn packet_bytes(codec: Codec) -> usize {
     let ticks = PACKET_MS + TICK_MS as usize;
-    HEADER + bytes_per_ms(codec).map_or(OPUS_PAYLOAD, |bytes| ticks * bytes)
+    HEADER + bytes_per_ms(codec).map_or(BUNDLE_BYTES, |bytes| ticks * bytes)
 }
 
 /// Bytes that a tick of a codec needs.
@@ -23,13 +26,19 @@ pub fn payload_bytes(codec: Codec) -> usize {
     bytes_per_ms(codec).map_or(OPUS_PAYLOAD, |bytes| bytes * TICK_MS as usize)
 }
 
-/// `None`: a payload of this codec is one packet and cannot be divided.
+/// `None`: a payload of this codec cannot be divided.
 fn bytes_per_ms(codec: Codec) -> Option<usize> {
     match codec {
         Codec::Pcmu | Codec::Pcma | Codec::G722 => Some(8),
         Codec::L16(rate) => Some(rate.hz() as usize / 1_000 * 2),
         Codec::Opus(_) => None,
     }
+}
+
+/// What is encoded at once: a tick, or less where packets are shorter.
+pub fn frame_ms(agreement: &Agreement) -> u8 {
+    let is_short = bytes_per_ms(agreement.codec).is_none() && agreement.packet_ms <= SHORT_MS;
+    if is_short { SHORT_MS } else { TICK_MS as u8 }
 }
 
 /// Units of the RTP clock in one tick.
@@ -48,6 +57,8 @@ pub struct Packetizer {
     /// Bytes that wait, and their length in units of the RTP clock.
     filled: usize,
     units: u32,
+    /// Frames of Opus that wait.
+    bundle: Bundle,
     pub packets: u32,
     pub octets: u32,
 }
@@ -64,6 +75,7 @@ impl Packetizer {
             is_spurt_start: true,
             filled: 0,
             units: 0,
+            bundle: Bundle::default(),
             packets: 0,
             octets: 0,
         }
@@ -89,6 +101,7 @@ impl Packetizer {
     pub fn restart(&mut self) {
         self.timestamp = self.timestamp();
         (self.filled, self.units) = (0, 0);
+        self.bundle = Bundle::default();
         self.is_spurt_start = true;
     }
 
@@ -102,6 +115,9 @@ impl Packetizer {
         mut send: impl FnMut(&[u8]),
     ) {
         let codec = agreement.codec;
+        let Some(bytes_per_ms) = bytes_per_ms(codec) else {
+            return self.push_frame(payload, agreement, buffer, send);
+        };
         let start = HEADER + self.filled;
         match buffer.get_mut(start..start + payload.len()) {
             Some(place) if !payload.is_empty() => place.copy_from_slice(payload),
@@ -109,13 +125,9 @@ impl Packetizer {
         }
         self.filled += payload.len();
         self.units += units_per_tick(codec);
-        let (bytes, units) = match bytes_per_ms(codec) {
-            None => (self.filled, self.units),
-            Some(bytes_per_ms) => {
-                let packet_ms = usize::from(agreement.packet_ms).clamp(10, PACKET_MS);
-                (packet_ms * bytes_per_ms, packet_ms as u32 * codec.clock_hz() / 1_000)
-            }
-        };
+        let packet_ms = usize::from(agreement.packet_ms).clamp(10, PACKET_MS);
+        let bytes = packet_ms * bytes_per_ms;
+        let units = packet_ms as u32 * codec.clock_hz() / 1_000;
         while self.filled >= bytes && bytes > 0 {
             self.write_header(agreement.payload_type, buffer);
             if let Some(packet) = buffer.get(..HEADER + bytes) {
@@ -123,6 +135,53 @@ impl Packetizer {
             }
             self.advance(bytes, units, buffer);
         }
+    }
+
+    /// One encoded frame of Opus, which is half a tick where packets are: it waits until it and its
+    /// forerunners are a packet.
+    fn push_frame(
+        &mut self,
+        payload: &[u8],
+        agreement: &Agreement,
+        buffer: &mut [u8],
+        mut send: impl FnMut(&[u8]),
+    ) {
+        if payload.is_empty() {
+            return self.pause(agreement.codec, 1);
+        }
+        let frame_ms = u32::from(frame_ms(agreement));
+        let packet_ms = usize::from(agreement.packet_ms).clamp(10, PACKET_MS) as u32;
+        let room = buffer.get_mut(HEADER..).unwrap_or(&mut []);
+        let mut is_taken = self.bundle.push(payload, room);
+        if !is_taken {
+            self.send_bundle(agreement.payload_type, buffer, &mut send);
+            let room = buffer.get_mut(HEADER..).unwrap_or(&mut []);
+            is_taken = self.bundle.push(payload, room);
+        }
+        let units = agreement.codec.clock_hz() / 1_000 * frame_ms;
+        if !is_taken {
+            // Longer than any frame: its time passes.
+            self.timestamp = self.timestamp.wrapping_add(units);
+            return;
+        }
+        self.units += units;
+        if !self.bundle.is_open() || self.bundle.count() as u32 * frame_ms >= packet_ms {
+            self.send_bundle(agreement.payload_type, buffer, &mut send);
+        }
+    }
+
+    fn send_bundle(&mut self, payload_type: u8, buffer: &mut [u8], send: &mut impl FnMut(&[u8])) {
+        if self.bundle.count() == 0 {
+            return;
+        }
+        let range = self.bundle.close(buffer.get_mut(HEADER..).unwrap_or(&mut []));
+        let Some(packet) = buffer.get_mut(range.start..HEADER + range.end) else { return };
+        self.write_header(payload_type, packet);
+        send(packet);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(std::mem::take(&mut self.units));
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(range.len() as u32);
     }
 
     /// A telephone-event (RFC 4733 §2.3) between the audio packets: the timestamp of its start, whether
@@ -281,8 +340,52 @@ mod tests {
     }
 
     #[test]
-    fn opus_is_a_packet_a_tick_on_a_48_khz_clock_and_dtx_is_a_pause() {
+    fn frames_of_opus_wait_for_their_packet_time() {
+        let frame = |n: u8| vec![0x48, n, n, n];
+        for (packet_ms, ticks) in [(20, 1), (40, 2), (60, 3)] {
+            let mut stream = Stream::new(Codec::Opus(Rate::Wide), packet_ms);
+            (0..12).for_each(|tick| stream.push(&frame(tick)));
+
+            assert_eq!(stream.packets.len(), 12 / ticks, "{packet_ms} ms");
+            for (n, (marker, sequence, timestamp, payload)) in stream.packets.iter().enumerate() {
+                let at = (n * ticks * 960) as u32;
+                assert_eq!((*marker, usize::from(*sequence), *timestamp), (n == 0, n, at));
+                let tail = &payload[payload.len() - 3 * ticks..];
+                let expected: Vec<u8> =
+                    (0..ticks).flat_map(|tick| [(n * ticks + tick) as u8; 3]).collect();
+                assert_eq!(tail, expected);
+            }
+        }
+        let mut halves = Stream::new(Codec::Opus(Rate::Wide), 10);
+        (0..4).for_each(|half| halves.push(&frame(half)));
+        assert_eq!(halves.packets.iter().map(|it| it.2).collect::<Vec<_>>(), [0, 480, 960, 1_440]);
+    }
+
+    #[test]
+    fn what_cannot_be_bundled_goes_before_and_nothing_is_late() {
         let mut stream = Stream::new(Codec::Opus(Rate::Wide), 60);
+        stream.push(&[0x48, 1]);
+        stream.push(&[0x50, 2]);
+        stream.push(&[0x50, 3]);
+        stream.agreement.packet_ms = 20;
+        stream.push(&[0x50, 4]);
+        stream.push(&[0x51, 5]);
+        stream.push(&[0x48, 6]);
+        let sent: Vec<_> = stream.packets.iter().map(|it| (it.2, it.3.clone())).collect();
+        assert_eq!(
+            sent,
+            [
+                (0, vec![0x48, 1]),
+                (960, vec![0x53, 0x83, 1, 1, 2, 3, 4]),
+                (3_840, vec![0x51, 5]),
+                (4_800, vec![0x48, 6]),
+            ]
+        );
+    }
+
+    #[test]
+    fn opus_is_on_a_48_khz_clock_and_dtx_is_a_pause() {
+        let mut stream = Stream::new(Codec::Opus(Rate::Wide), 20);
         for payload in [&[1; 40][..], &[2; 7], &[], &[], &[3; 100]] {
             stream.push(payload);
         }
