@@ -3,9 +3,6 @@ What is too long for a file is relayed while it is heard.
 """
 
 import asyncio
-import math
-import struct
-import wave
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,7 +17,8 @@ from tapeline.domain.error import (
 )
 from tapeline.domain.id import new_uuid
 from tapeline.domain.port import Synthesiser
-from tapeline.domain.sound import Fetched, Given, Sound, Spoken, Tone
+from tapeline.domain.signal import PlayedTone
+from tapeline.domain.sound import Fetched, Given, Sound, Spoken
 from tapeline.net import GuardedClient, Limits, RequestFailed
 
 FETCH = Limits(
@@ -38,13 +36,9 @@ _PREFIX = "sound-"
 _OK = 200
 _SERVER_ERROR = 500
 _FINAL = frozenset({Failure.INVALID_URL, Failure.REFUSED_DESTINATION, Failure.TOO_LARGE})
-_RATE_HZ = 8_000
-_LOUDNESS = 3_300
-"""-20 dBov."""
 
-
-BEEP = Tone(1_000, 250, 0)
-RING_BACK = Tone(425, 1_000, 4_000)
+BEEP = (PlayedTone(first_hz=1_000, on_ms=250),)
+RING_BACK = (PlayedTone(first_hz=425, on_ms=1_000, off_ms=4_000),)
 """ITU-T E.180: what most of the world hears while it rings."""
 
 
@@ -108,8 +102,6 @@ class Sounds:
                 await asyncio.to_thread(path.write_bytes, content)
             case Spoken(text=text, voice=voice, language=language):
                 await self._synthesiser.speak(text, path, voice=voice, language=language)
-            case Tone():
-                await asyncio.to_thread(write_tone, path, sound)
 
     @contextmanager
     def _temporary(self) -> Iterator[Path]:
@@ -138,15 +130,3 @@ class Sounds:
                     return
                 if tried == TRIES or status < _SERVER_ERROR:
                     raise DestinationFault(url, f"answered {status} instead of 200")
-
-
-def write_tone(path: Path, tone: Tone) -> None:
-    """One period of it."""
-    on, off = (_RATE_HZ * ms // 1_000 for ms in (tone.on_ms, tone.off_ms))
-    turn = 2 * math.pi * tone.hertz / _RATE_HZ
-    samples = [round(_LOUDNESS * math.sin(turn * n)) for n in range(on)] + [0] * off
-    with wave.open(str(path), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(_RATE_HZ)
-        out.writeframes(struct.pack(f"<{len(samples)}h", *samples))

@@ -27,16 +27,7 @@ class Spoken:
     language: str = "en-US"
 
 
-@dataclass(frozen=True, slots=True)
-class Tone:
-    """One period of a beep; it may be repeated."""
-
-    hertz: int
-    on_ms: int
-    off_ms: int
-
-
-Sound = Fetched | Given | Spoken | Tone
+Sound = Fetched | Given | Spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

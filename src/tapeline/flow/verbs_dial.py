@@ -172,9 +172,8 @@ class _Attempt:
         if self._verb.music_url is not None:
             await self._let_hear_music(self._verb.music_url)
         try:
-            async with walk.parts.sounds.file(RING_BACK) as path:
-                await calls.play(walk.parts, walk.live_call, path, loops=0)
-        except (EngineFailed, OSError) as error:
+            await calls.play_tones(walk.parts, walk.live_call, RING_BACK, loops=0)
+        except EngineFailed as error:
             _log.warning("sound_not_heard", call=walk.live_call.call.id, reason=str(error))
 
     async def _let_hear_music(self, url: str) -> None:

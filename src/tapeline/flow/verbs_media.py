@@ -78,8 +78,7 @@ async def _prompt(walk: Walk, verb: GetDigits) -> None:
     for prompt in verb.prompts:
         await _let_hear(walk, prompt)
     if verb.beep:
-        async with walk.parts.sounds.file(BEEP) as path:
-            await calls.play(walk.parts, walk.live_call, path)
+        await calls.play_tones(walk.parts, walk.live_call, BEEP)
 
 
 async def _let_hear(walk: Walk, prompt: Play | Speak | Wait) -> None:

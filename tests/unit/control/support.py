@@ -35,7 +35,7 @@ from tapeline.domain.recording import (
     RecordingOptions,
 )
 from tapeline.domain.signal import LegHandle, PlaybackHandle
-from tapeline.domain.sound import Fetched, Given, Keys, Sound, Spoken, Tone
+from tapeline.domain.sound import Fetched, Given, Keys, Sound, Spoken
 from tapeline.domain.verb import (
     Action,
     AnswerDocument,
@@ -224,8 +224,6 @@ class MemorySounds:
                 name = f"{language}/{voice}/{text}"
             case Given(content):
                 name = f"given {len(content)}"
-            case Tone(hertz=hertz):
-                name = f"tone {hertz}"
         with self._there(name) as path:
             yield path
 

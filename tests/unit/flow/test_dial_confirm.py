@@ -10,6 +10,7 @@ from tests.unit.flow.test_verbs_dial import BOB, CAROL, call_with, dial, ended
 
 from tapeline.api.accountstyle.answer import Node, Reading, parse_xml
 from tapeline.api.accountstyle.dialverb import read_dial
+from tapeline.control.sounds import RING_BACK
 from tapeline.domain import event
 from tapeline.domain.call import Direction
 from tapeline.domain.error import AnswerInvalid
@@ -108,8 +109,8 @@ async def test_without_its_music_the_caller_hears_ringing(node: World) -> None:
     leg = await call_with(node, dial(BOB, music_url=MUSIC))
     (other,) = await node.dialled()
 
-    await node.playing()
-    assert heard(node) == [("tone 425", leg)]
+    ringing = node.engine.playbacks[await node.playing()]
+    assert (ringing.tones, ringing.leg) == (RING_BACK, leg)
     node.engine.reject_from_outside(other)
     calls = await ended(node, 2)
 

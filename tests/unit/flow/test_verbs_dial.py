@@ -6,6 +6,7 @@ import pytest
 from tests.unit.control.support import World, document
 
 from tapeline.control.conferences import set_free
+from tapeline.control.sounds import RING_BACK
 from tapeline.domain import event
 from tapeline.domain.call import Call, Direction, EndCause, EndSource
 from tapeline.domain.command import ListRecordings
@@ -305,7 +306,7 @@ async def test_a_call_that_was_answered_before_hears_it_ring_until_the_answer(
     node.engine.answer_from_outside(other)
     await node.happened(event.CallsBridged, 2)
 
-    assert (spec.leg, spec.path, spec.loops) == (leg, "tone 425", 0)
+    assert (spec.leg, spec.tones, spec.loops) == (leg, RING_BACK, 0)
     assert (node.engine.playbacks, node.sounds.open) == ({}, [])
     assert node.engine.names().index("stop_play") < node.engine.names().index("join")
 

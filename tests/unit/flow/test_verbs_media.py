@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.unit.control.support import World, document
 
+from tapeline.control.sounds import BEEP
 from tapeline.domain import event
 from tapeline.domain.call import EndCause
 from tapeline.domain.signal import LegHandle
@@ -174,9 +175,11 @@ async def test_the_time_for_the_first_digit_begins_after_the_prompts_and_the_bee
         node, digits(prompts=[["play", {"url": SOUND}]], beep=True, first_digit_ms=5_000)
     )
     node.engine.finish_play(await node.playing())
-    await node.until(lambda: node.sounds.open == ["tone 1000"])
-    node.engine.finish_play(await node.playing())
     await node.until(lambda: not node.sounds.open)
+    beep = await node.playing()
+    assert node.engine.playbacks[beep].tones == BEEP
+    node.engine.finish_play(beep)
+    await node.until(lambda: not node.engine.playbacks)
 
     node.engine.press(leg, "7")
 

@@ -10,6 +10,7 @@ from tapeline.control.calls.legs import (
     hang_up,
     listening,
     play,
+    play_tones,
     ring,
     what_failed,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "hang_up",
     "listening",
     "play",
+    "play_tones",
     "ring",
     "what_failed",
 ]

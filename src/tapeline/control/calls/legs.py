@@ -18,7 +18,7 @@ from tapeline.domain.call import Call, CallState, Direction, EndCause, EndSource
 from tapeline.domain.command import RecordOnAnswer
 from tapeline.domain.error import CallHasEnded, Draining, EngineFailed, TapelineError
 from tapeline.domain.id import AccountId, CallId, new_uuid
-from tapeline.domain.signal import DialSpec, PlayFinished, PlaySpec, RoomHandle
+from tapeline.domain.signal import DialSpec, PlayedTone, PlayFinished, PlaySpec, RoomHandle
 from tapeline.domain.sound import Keys
 from tapeline.telemetry import get_logger
 
@@ -98,6 +98,13 @@ async def play(parts: Parts, live_call: LiveCall, path: Path, *, loops: int = 1)
     itself. Cancelled, it stops the file. Raises EngineFailed for a file that cannot be read.
     """
     return await play_file(parts, PlaySpec(path=str(path), leg=live_call.leg, loops=loops))
+
+
+async def play_tones(
+    parts: Parts, live_call: LiveCall, tones: tuple[PlayedTone, ...], *, loops: int = 1
+) -> PlayFinished:
+    """As `play`, of what the core makes by itself."""
+    return await play_file(parts, PlaySpec(tones=tones, leg=live_call.leg, loops=loops))
 
 
 @contextmanager
