@@ -14,7 +14,7 @@ from tests.unit.api.telnyx import support
 from tapeline.api.dialects.telnyx.callbacks.seal import signature
 from tapeline.domain import command as commands
 from tapeline.domain import event as events
-from tapeline.domain.call import CallState, Direction, EndCause, EndSource
+from tapeline.domain.call import CallQuality, CallState, Direction, EndCause, EndSource
 from tapeline.domain.conference import ConferenceEnd, ConferenceState
 from tapeline.domain.delivery import CallbackMessage, DeliveryState, Secrets
 from tapeline.domain.event import Event
@@ -202,7 +202,7 @@ async def test_deleting_many_by_delete_has_no_answer() -> None:
 
 
 def call_event(kind: type[events.CallEvent], **changes: Any) -> Event:
-    more = {key: changes.pop(key) for key in ("other", "digit") if key in changes}
+    more = {key: changes.pop(key) for key in ("other", "digit", "quality") if key in changes}
     changes = {"extras": {"client_state": STATE}, "headers": {"X-Team": "blue"}, **changes}
     return kind(**HEAD, call=support.call(**changes), application=support.application(), **more)
 
@@ -214,6 +214,15 @@ def ended_call() -> Event:
         ended_at_ms=things.NOW_MS,
         end_cause=EndCause.BUSY,
         end_source=EndSource.CALLEE,
+        quality=CallQuality(
+            mos=4.321,
+            packets_received=500,
+            packets_lost=3,
+            packets_late=2,
+            jitter_max_ms=7,
+            packets_sent=510,
+            remote_lost=1,
+        ),
     )
 
 
@@ -268,6 +277,7 @@ EVENTS = {
     ),
     "call.answered": call_event(events.CallAnswered),
     "call.hangup": ended_call(),
+    "call.hangup-unheard": replace(ended_call(), quality=None),
     "call.bridged": call_event(events.CallsBridged, other=support.call(id="call-2")),
     "call.dtmf.received": call_event(events.DigitReceived, digit="5"),
     "call.recording.saved": saved(target=TargetKind.CALL, conference_id=None),

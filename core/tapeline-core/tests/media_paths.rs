@@ -520,6 +520,12 @@ fn reports_tell_how_the_call_is() {
     }
     let mos = stats.mos_x100.load(Ordering::Relaxed);
     assert!((200..300).contains(&mos), "{mos}");
+    // A fifth of the second half.
+    let quality = stats.quality();
+    assert!((290..380).contains(&quality.mos_x100.unwrap()), "{quality:?}");
+    assert!((110..=121).contains(&quality.packets_lost), "{quality:?}");
+    assert!(quality.packets_received > 1_000 && quality.packets_sent > 1_200, "{quality:?}");
+    assert_eq!((quality.remote_lost, LegStats::default().quality().mos_x100), (42, None));
     assert!(line.stage.media.send(MediaCommand::RemoveLeg { leg: leg(0) }).is_ok());
     let farewell = line.run(1, &mut []);
     let last = farewell.iter().rfind(|packet| packet.is_rtcp).unwrap().bytes().to_vec();

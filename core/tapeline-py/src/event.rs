@@ -3,6 +3,7 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use tapeline_core::boundary::counters::CallQuality;
 use tapeline_core::boundary::event::{CallArrived, Event, RecordingFinished, TrackFile};
 
 pub type PyEvent<'py> = (Bound<'py, PyString>, Bound<'py, PyDict>);
@@ -27,9 +28,14 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<PyEvent<'_>> {
             event!(py, "call_ringing", leg = leg.to_u64(), sip_status = sip_status)
         }
         Event::CallAnswered { leg } => event!(py, "call_answered", leg = leg.to_u64()),
-        Event::CallEnded { leg, by, sip_status } => {
-            event!(py, "call_ended", leg = leg.to_u64(), by = by.as_str(), sip_status = sip_status)
-        }
+        Event::CallEnded { leg, by, sip_status, quality } => event!(
+            py,
+            "call_ended",
+            leg = leg.to_u64(),
+            by = by.as_str(),
+            sip_status = sip_status,
+            quality = quality.map(|quality| quality_dict(py, &quality)).transpose()?,
+        ),
         Event::ParticipantJoined { leg, room, unix_us } => event!(
             py,
             "participant_joined",
@@ -119,6 +125,19 @@ fn recording_finished(py: Python<'_>, finished: RecordingFinished) -> PyResult<P
         notes = finished.notes,
         tracks = track_dicts(py, finished.tracks)?,
     ))
+}
+
+/// A dict of `domain.call.CallQuality`'s fields.
+fn quality_dict<'py>(py: Python<'py>, quality: &CallQuality) -> PyResult<Bound<'py, PyDict>> {
+    let fields = PyDict::new(py);
+    fields.set_item("mos", quality.mos_x100.map(|mos| f64::from(mos) / 100.0))?;
+    fields.set_item("packets_received", quality.packets_received)?;
+    fields.set_item("packets_lost", quality.packets_lost)?;
+    fields.set_item("packets_late", quality.packets_late)?;
+    fields.set_item("jitter_max_ms", quality.jitter_max_ms)?;
+    fields.set_item("packets_sent", quality.packets_sent)?;
+    fields.set_item("remote_lost", quality.remote_lost)?;
+    Ok(fields)
 }
 
 /// Dicts of `domain.signal.TrackFile`'s fields.

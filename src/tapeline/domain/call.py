@@ -86,3 +86,19 @@ class Call:
     extras: Mapping[str, str] = field(default_factory=dict)
     """What only the dialect understands; handed back to it with every event."""
     """For people: what exactly went wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallQuality:
+    """How the audio of a call was, from its first packet to its last."""
+
+    mos: float | None
+    """Estimated from delay and loss (ITU-T G.107), 1.0 to 4.5; None: nothing came."""
+    packets_received: int
+    packets_lost: int
+    packets_late: int
+    """They came, but after their time."""
+    jitter_max_ms: int
+    packets_sent: int
+    remote_lost: int
+    """Of those sent, by the far end's last report."""

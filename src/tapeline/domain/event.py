@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tapeline.domain.account import Account
 from tapeline.domain.application import Application
-from tapeline.domain.call import Call
+from tapeline.domain.call import Call, CallQuality
 from tapeline.domain.conference import Conference, Participant
 from tapeline.domain.gather import GatherOutcome
 from tapeline.domain.id import EpochMs, EventId
@@ -53,8 +53,10 @@ class CallAnswered(CallEvent):
     pass
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(CallEvent):
-    pass
+    quality: CallQuality | None = None
+    """None: it never had audio, or the node that had it is lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NewType, TypeAlias
 
+from tapeline.domain.call import CallQuality
+
 LegHandle = NewType("LegHandle", int)
 RoomHandle = NewType("RoomHandle", int)
 RecorderHandle = NewType("RecorderHandle", int)
@@ -53,6 +55,8 @@ class CallEnded:
     leg: LegHandle
     by: str
     sip_status: int
+    quality: CallQuality | None = None
+    """None: it never had audio."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tapeline.domain import signal
+from tapeline.domain.call import CallQuality
 from tapeline.domain.signal import Signal
 
 
@@ -14,11 +15,16 @@ def _recording_finished(
     return signal.RecordingFinished(tracks=files, **fields)
 
 
+def _call_ended(*, quality: Mapping[str, Any] | None, **fields: Any) -> signal.CallEnded:
+    known = None if quality is None else CallQuality(**quality)
+    return signal.CallEnded(quality=known, **fields)
+
+
 SIGNALS: Mapping[str, Callable[..., Signal]] = {
     "call_arrived": signal.CallArrived,
     "call_ringing": signal.CallRinging,
     "call_answered": signal.CallAnswered,
-    "call_ended": signal.CallEnded,
+    "call_ended": _call_ended,
     "participant_joined": signal.ParticipantJoined,
     "participant_left": signal.ParticipantLeft,
     "room_empty": signal.RoomEmpty,

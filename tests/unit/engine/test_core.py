@@ -7,6 +7,7 @@ from typing import get_type_hints
 import pytest
 from tests.unit.engine.scripted import ScriptedCore
 
+from tapeline.domain.call import CallQuality
 from tapeline.domain.error import DiskFull, EngineFailed
 from tapeline.domain.signal import (
     CallArrived,
@@ -200,13 +201,24 @@ async def test_signals_come_typed_and_in_order(engine: CoreEngine, core: Scripte
     }
     core.say("call_arrived", **arrived)
     core.say("digit", leg=7, digit="#", duration_ms=80)
-    core.say("call_ended", leg=7, by="remote_bye", sip_status=0)
+    quality = {
+        "mos": 4.3,
+        "packets_received": 50,
+        "packets_lost": 1,
+        "packets_late": 2,
+        "jitter_max_ms": 3,
+        "packets_sent": 49,
+        "remote_lost": 0,
+    }
+    core.say("call_ended", leg=7, by="remote_bye", sip_status=0, quality=quality)
+    core.say("call_ended", leg=8, by="fault", sip_status=0, quality=None)
     await turns()
 
     assert signals == [
         CallArrived(**arrived),  # type: ignore[arg-type]
         Digit(leg=LEG, digit="#", duration_ms=80),
-        CallEnded(leg=LEG, by="remote_bye", sip_status=0),
+        CallEnded(leg=LEG, by="remote_bye", sip_status=0, quality=CallQuality(**quality)),  # type: ignore[arg-type]
+        CallEnded(leg=LegHandle(8), by="fault", sip_status=0),
     ]
 
 

@@ -101,10 +101,42 @@ pub struct LegStats {
     pub remote_lost: AtomicU64,
     /// Estimated MOS of what we hear, hundredths, over the last five seconds; 0: not yet.
     pub mos_x100: AtomicU32,
+    /// The same over the whole call.
+    pub call_mos_x100: AtomicU32,
+    /// The most that the jitter was, milliseconds.
+    pub jitter_max_ms: AtomicU32,
     /// RMS of the last 100 ms into the room, hundredths of dBov (0 is full scale, about -9000 silence).
     pub level_rx_cdb: AtomicI64,
     /// RMS of the last 100 ms out of the room.
     pub level_tx_cdb: AtomicI64,
+}
+
+/// How a call's audio was, told at its end; fields as in [`LegStats`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallQuality {
+    /// `None`: nothing came.
+    pub mos_x100: Option<u32>,
+    pub packets_received: u64,
+    pub packets_lost: u64,
+    pub packets_late: u64,
+    pub jitter_max_ms: u32,
+    pub packets_sent: u64,
+    pub remote_lost: u64,
+}
+
+impl LegStats {
+    pub fn quality(&self) -> CallQuality {
+        let mos_x100 = self.call_mos_x100.load(Ordering::Relaxed);
+        CallQuality {
+            mos_x100: (mos_x100 > 0).then_some(mos_x100),
+            packets_received: self.packets_received.load(Ordering::Relaxed),
+            packets_lost: self.packets_lost.load(Ordering::Relaxed),
+            packets_late: self.packets_late.load(Ordering::Relaxed),
+            jitter_max_ms: self.jitter_max_ms.load(Ordering::Relaxed),
+            packets_sent: self.packets_sent.load(Ordering::Relaxed),
+            remote_lost: self.remote_lost.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// Present rate of each room in Hz, by its slot; 0: there is none. Written by the tick.

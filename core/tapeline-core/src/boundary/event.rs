@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::boundary::command::CommandId;
+use crate::boundary::counters::CallQuality;
 use crate::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
 use crate::boundary::transport::Transport;
 
@@ -171,6 +172,8 @@ pub enum Event {
         leg: LegHandle,
         by: EndedBy,
         sip_status: u16,
+        /// `None`: it never had audio.
+        quality: Option<Box<CallQuality>>,
     },
     ParticipantJoined {
         leg: LegHandle,

@@ -52,8 +52,8 @@ impl LegStatsTable {
         self.lock().insert(leg, stats);
     }
 
-    pub(super) fn remove(&self, leg: LegHandle) {
-        self.lock().remove(&leg);
+    pub(super) fn remove(&self, leg: LegHandle) -> Option<Arc<LegStats>> {
+        self.lock().remove(&leg)
     }
 }
 

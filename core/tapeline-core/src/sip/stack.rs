@@ -491,9 +491,9 @@ impl Stack {
         if let Some(invitation) = invitation {
             invitation.leave();
         }
-        self.stats.remove(leg);
+        let quality = self.stats.remove(leg).map(|stats| Box::new(stats.quality()));
         Counters::add(&self.counters.calls_ended, 1);
-        self.events.send(Event::CallEnded { leg, by, sip_status });
+        self.events.send(Event::CallEnded { leg, by, sip_status, quality });
         if record.has_media.get() {
             self.unremoved.borrow_mut().push(leg);
             self.remove_media();

@@ -138,7 +138,7 @@ impl Node {
 
     pub fn ended(&mut self, leg: LegHandle) -> (EndedBy, u16) {
         self.event(|event| match event {
-            Event::CallEnded { leg: ended, by, sip_status } if *ended == leg => {
+            Event::CallEnded { leg: ended, by, sip_status, .. } if *ended == leg => {
                 Some((*by, *sip_status))
             }
             _ => None,

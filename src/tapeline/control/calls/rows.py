@@ -13,12 +13,15 @@ from tapeline.domain.error import AccountNotFound
 from tapeline.domain.id import AccountId, EventId, new_uuid
 from tapeline.domain.port import Transaction
 
+EventMaker = Callable[..., event.CallEvent]
+"""A class of call events, or one with more of its fields filled in."""
+
 
 async def change_call(
     parts: Parts,
     live_call: LiveCall,
     change: Callable[[Call], Call],
-    kind: type[event.CallEvent] | None = None,
+    kind: EventMaker | None = None,
 ) -> Call:
     """Stores what `change` makes of the row, with an event of that kind if it changed anything."""
     account = await parts.accounts.get(live_call.call.account_id)
@@ -46,7 +49,7 @@ async def merge_extras(parts: Parts, live_call: LiveCall, extras: Mapping[str, s
 
 def call_event(
     parts: Parts,
-    kind: type[event.CallEvent],
+    kind: EventMaker,
     live_call: LiveCall,
     account: Account,
     call: Call,

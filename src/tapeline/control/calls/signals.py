@@ -1,6 +1,7 @@
 """What the core reports about calls: each becomes a row's next state and its event."""
 
 from dataclasses import replace
+from functools import partial
 
 from tapeline.control import recordings
 from tapeline.control.bridges import end_bridge
@@ -95,7 +96,10 @@ async def note_ended(parts: Parts, ended: signal.CallEnded) -> None:
     now_ms = parts.clock.now_ms()
     try:
         call = await change_call(
-            parts, live_call, lambda call: ended_call(call, end, now_ms), event.CallEnded
+            parts,
+            live_call,
+            lambda call: ended_call(call, end, now_ms),
+            partial(event.CallEnded, quality=ended.quality),
         )
     finally:
         parts.live.remove_call(live_call)

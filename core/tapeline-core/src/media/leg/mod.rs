@@ -512,11 +512,15 @@ impl Leg {
             return;
         }
         let loss_percent = (concealed - before.1) as f32 * 100.0 / REPORT_TICKS as f32;
-        let way_ns = self.receiver.reports.remote.round_trip_ns.unwrap_or(0) / 2;
-        let packet_ms = u32::from(self.agreement.packet_ms);
-        let here_ms = self.delay_ms(now) + packet_ms;
-        let one_way_ms = way_ns as f32 / 1e6 + here_ms as f32;
+        let one_way_ms = self.one_way_ms(self.delay_ms(now));
         stats.mos_x100.store(mos_x100(one_way_ms, loss_percent), Ordering::Relaxed);
+    }
+
+    /// From the far end's mouth to the room; `delay_ms` is the jitter buffer's.
+    fn one_way_ms(&self, delay_ms: u32) -> f32 {
+        let way_ns = self.receiver.reports.remote.round_trip_ns.unwrap_or(0) / 2;
+        let here_ms = delay_ms + u32::from(self.agreement.packet_ms);
+        way_ns as f32 / 1e6 + here_ms as f32
     }
 
     /// It was given another phase: `due` is its next run, and no tick has been left out.
@@ -547,6 +551,7 @@ impl Leg {
         let lost = self.receiver.reception.lost();
         context.counts.lost += lost.saturating_sub(totals.lost_told);
         totals.lost_told = totals.lost_told.max(lost);
+        let totals = *totals;
         let Some(stats) = &self.stats else { return delay_ms };
         stats.packets_received.store(totals.received, Ordering::Relaxed);
         stats.packets_sent.store(u64::from(self.packetizer.packets), Ordering::Relaxed);
@@ -557,7 +562,14 @@ impl Leg {
         let receiver = &self.receiver;
         let round_trip_us =
             receiver.reports.remote.round_trip_ns.map_or(0, |ns| ns.max(1_000) / 1_000);
-        stats.jitter_ms.store(receiver.reception.jitter_ms(), Ordering::Relaxed);
+        let jitter_ms = receiver.reception.jitter_ms();
+        stats.jitter_ms.store(jitter_ms, Ordering::Relaxed);
+        stats.jitter_max_ms.fetch_max(jitter_ms, Ordering::Relaxed);
+        if totals.frames > 0 {
+            let loss_percent = totals.concealed_frames as f32 * 100.0 / totals.frames as f32;
+            let mos_x100 = mos_x100(self.one_way_ms(delay_ms), loss_percent);
+            stats.call_mos_x100.store(mos_x100, Ordering::Relaxed);
+        }
         stats.round_trip_us.store(round_trip_us as u32, Ordering::Relaxed);
         let remote_lost = receiver.reports.remote.lost.max(0);
         stats.remote_lost.store(remote_lost.unsigned_abs().into(), Ordering::Relaxed);

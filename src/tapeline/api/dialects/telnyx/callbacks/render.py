@@ -8,7 +8,7 @@ from tapeline.api.dialects.telnyx.callbacks.where import where
 from tapeline.domain import event as events
 from tapeline.domain.account import LinkPolicy
 from tapeline.domain.application import Application
-from tapeline.domain.call import Call, Direction
+from tapeline.domain.call import Call, CallQuality, Direction
 from tapeline.domain.delivery import CallbackMessage, Encoding
 from tapeline.domain.event import CallEvent, ConferenceEvent, Event, RecordingEvent
 from tapeline.domain.id import EpochMs
@@ -109,7 +109,7 @@ def _describe_call(event: CallEvent) -> tuple[str, dict[str, object]] | None:
         case events.CallAnswered():
             return "call.answered", {"state": "answered", **_signalling(event.call)}
         case events.CallEnded():
-            return "call.hangup", _ended(event.call)
+            return "call.hangup", _ended(event.call, event.quality)
         case events.CallsBridged():
             return "call.bridged", {}
         case _:
@@ -146,7 +146,7 @@ def _initiated(call: Call) -> dict[str, object]:
     }
 
 
-def _ended(call: Call) -> dict[str, object]:
+def _ended(call: Call, quality: CallQuality | None) -> dict[str, object]:
     ended_ms = call.created_at_ms if call.ended_at_ms is None else call.ended_at_ms
     return {
         "state": "hangup",
@@ -154,7 +154,25 @@ def _ended(call: Call) -> dict[str, object]:
         "hangup_source": words.hangup_source(call),
         "sip_hangup_cause": words.sip_hangup_cause(call),
         "end_time": words.iso(ended_ms),
+        "call_quality_stats": None if quality is None else _quality(quality),
         **_signalling(call),
+    }
+
+
+def _quality(quality: CallQuality) -> dict[str, dict[str, str | None]]:
+    """Numbers are strings (contract §4.3)."""
+    return {
+        "inbound": {
+            "mos": None if quality.mos is None else f"{quality.mos:.2f}",
+            "packet_count": str(quality.packets_received),
+            "skip_packet_count": str(quality.packets_lost),
+            "jitter_packet_count": str(quality.packets_late),
+            "jitter_max_variance": f"{quality.jitter_max_ms:.2f}",
+        },
+        "outbound": {
+            "packet_count": str(quality.packets_sent),
+            "skip_packet_count": str(quality.remote_lost),
+        },
     }
 
 
