@@ -16,6 +16,7 @@ from tapeline.control.checks import (
     check_url,
 )
 from tapeline.control.conferences.members import take_over
+from tapeline.control.conferences.onanswer import join_when_answered
 from tapeline.control.live import End, LiveCall
 from tapeline.control.lookup import call_of
 from tapeline.control.parts import Parts
@@ -105,6 +106,11 @@ async def create_call(parts: Parts, command: CreateCall) -> Call:
             starts_program=True,
         ),
     )
+    if command.joins is not None:
+        parts.tasks.start(
+            join_when_answered(parts, live_call, command.joins),
+            name=f"call {live_call.call.id} joins when answered",
+        )
     return live_call.call
 
 

@@ -37,6 +37,7 @@ from tapeline.domain.command import (
     EndConferences,
     Hearing,
     JoinCall,
+    JoinOnAnswer,
     LeaveCall,
     Members,
     RemoveParticipants,
@@ -64,6 +65,14 @@ async def create_conference(parts: Parts, command: CreateConference) -> Conferen
     if not command.name:
         raise Invalid(field="name", value=command.name, expected="a name")
     live_call = await answered_call_of(parts, command.account_id, command.call_id)
+    seat = await found(parts, live_call, command, Seating(start_on_enter=command.starts_on_create))
+    return await view_of(parts, seat.conference.conference.id)
+
+
+async def found(
+    parts: Parts, live_call: LiveCall, command: CreateConference, seating: Seating
+) -> Seat:
+    """As CreateConference, with the creator seated as is said."""
     now_ms = parts.clock.now_ms()
     limit_ms = command.duration_limit_ms
     founding = Founding(
@@ -73,7 +82,6 @@ async def create_conference(parts: Parts, command: CreateConference) -> Conferen
         expires_at_ms=None if limit_ms is None else EpochMs(now_ms + limit_ms),
         extras=command.extras,
     )
-    seating = Seating(start_on_enter=command.starts_on_create)
     async with parts.live.locks.hold(_moves(live_call)):
         if live_call.seat is not None:
             raise AlreadyInConference(command.call_id)
@@ -83,21 +91,13 @@ async def create_conference(parts: Parts, command: CreateConference) -> Conferen
         seat = await found_conference(parts, live_call, founding, seating)
         seat.conference.waiting_sound = command.hold_sound
     await _let_wait(parts, seat)
-    return await view_of(parts, seat.conference.conference.id)
+    return seat
 
 
 async def join_call(parts: Parts, command: JoinCall) -> Done:
     conference = await conference_of(parts, command.conference)
     live_call = await answered_call_of(parts, command.conference.account_id, command.call_id)
-    seating = Seating(
-        muted=command.muted,
-        on_hold=command.on_hold,
-        role=command.role,
-        whispers_to=checked_listeners(command.whispers_to),
-        start_on_enter=command.starts_conference,
-        end_on_exit=command.end_on_exit,
-        hangs_up_on_exit=command.hangs_up_on_exit,
-    )
+    seating = seating_of(command)
     async with parts.live.locks.hold(_moves(live_call)):
         if live_call.seat is not None and live_call.seat.conference is conference:
             raise AlreadyInConference(command.call_id)
@@ -106,6 +106,19 @@ async def join_call(parts: Parts, command: JoinCall) -> Done:
         seat = await join_live(parts, live_call, conference, seating)
     await _let_wait(parts, seat, command.hold_sound if command.on_hold else None)
     return Done()
+
+
+def seating_of(command: JoinCall | JoinOnAnswer) -> Seating:
+    """Raises Invalid."""
+    return Seating(
+        muted=command.muted,
+        on_hold=command.on_hold,
+        role=command.role,
+        whispers_to=checked_listeners(command.whispers_to),
+        start_on_enter=command.starts_conference,
+        end_on_exit=command.end_on_exit,
+        hangs_up_on_exit=command.hangs_up_on_exit,
+    )
 
 
 async def _let_wait(parts: Parts, seat: Seat, sound: Sound | None = None) -> None:

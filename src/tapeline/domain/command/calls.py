@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from tapeline.domain.application import Application
 from tapeline.domain.call import Call, CallState, Direction, EndCause, EndSource
 from tapeline.domain.command.base import Command, Done
+from tapeline.domain.command.conferences import JoinOnAnswer
 from tapeline.domain.command.recordings import RecordingView
 from tapeline.domain.id import AccountId, ApplicationId, CallId, EpochMs
 from tapeline.domain.recording import RecordingOptions, Starter
@@ -92,6 +93,7 @@ class CreateCall(Command[Call]):
     record: "RecordOnAnswer | None" = None
     keys: Keys | None = None
     """Pressed when it is answered."""
+    joins: JoinOnAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,6 +105,27 @@ class JoinCall(Command[Done]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JoinOnAnswer:
+    """A conference that a dialled call joins when it is answered. What goes wrong then is logged:
+    the call stays as it is. The fields are JoinCall's.
+    """
+
+    conference: str
+    """A name: where no live conference has it the call makes one."""
+    is_id: bool = False
+    muted: bool = False
+    on_hold: bool = False
+    hold_sound: Sound | None = None
+    role: Role = Role.NONE
+    whispers_to: tuple[CallId, ...] = ()
+    end_on_exit: bool = False
+    hangs_up_on_exit: bool = False
+    starts_on_create: bool = True
+    """CreateConference's, when the call makes it."""
+    starts_conference: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveCall(Command[Done]):
     """The call goes back to its private room. Raises ConferenceNotFound, NotInConference."""
 

@@ -526,6 +526,12 @@ async def test_dialling() -> None:
         "custom_headers": [{"name": "X-Team", "value": "blue"}],
         "record": "record-from-answer",
         "record_max_length": 30,
+        "conference_config": {
+            "conference_name": "Sales",
+            "mute": True,
+            "soft_end_conference_on_exit": True,
+            "start_conference_on_create": False,
+        },
     }
 
     command = await asked("POST", "/calls", body)
@@ -541,6 +547,9 @@ async def test_dialling() -> None:
         layout=Layout.OWN_REST, limit_ms=30_000, silence_waits_for_speech=True
     )
     assert command.record.starter.extras == {"initiated_by": "OutboundAPI"}
+    assert command.joins == commands.JoinOnAnswer(
+        conference="Sales", muted=True, end_on_exit=True, starts_on_create=False
+    )
 
 
 async def test_dialling_has_the_documented_defaults() -> None:

@@ -25,6 +25,7 @@ from tapeline.api.dialects.telnyx.wire.body import (
     read_body,
     state_extras,
 )
+from tapeline.api.dialects.telnyx.wire.joining import ConferenceConfigBody, join_on_answer
 from tapeline.api.dialects.telnyx.wire.record import RecordOnAnswerBody, record_on_answer
 from tapeline.api.schema import Between, HttpUrl, ResponseBody
 from tapeline.domain.account import Account
@@ -149,7 +150,7 @@ class DialBody(RecordOnAnswerBody, WebhookBody):
     bridge_on_answer: bool = False
     bridge_intent: bool = False
     transcription: bool = False
-    conference_config: dict[str, Any] | None = None
+    conference_config: ConferenceConfigBody | None = None
     supervise_call_control_id: Text | None = None
     link_to: Text | None = None
     audio_url: HttpUrl | None = None
@@ -167,7 +168,6 @@ UNAVAILABLE: Mapping[str, object] = {
     "bridge_on_answer": False,
     "bridge_intent": False,
     "transcription": False,
-    "conference_config": None,
     "supervise_call_control_id": None,
     "link_to": None,
     "audio_url": None,
@@ -244,6 +244,7 @@ def read_dial(request: WireRequest, account: Account) -> CreateCall:
         extras={**state_extras(body.client_state), **webhook_extras(body)},
         record=record_on_answer(body, request, "OutboundAPI"),
         keys=Keys(digits=body.send_digits_on_answer) if body.send_digits_on_answer else None,
+        joins=join_on_answer(body.conference_config),
     )
 
 
