@@ -252,6 +252,11 @@ class Core:
         ValueError for something that is no network.
         """
 
+    def set_locations(self, rows: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]) -> int:
+        """Owner and its contacts, each a URI, a route (`tls;192.0.2.1:40000`) and its end in
+        milliseconds since 1970. What is registered already stays. Raises ValueError.
+        """
+
     def set_draining(self, draining: bool) -> int: ...
     def levels(self, leg: int) -> _LegLevels | None:
         """The fields of `domain.signal.LegLevels`, or None when the leg is gone."""

@@ -15,7 +15,7 @@ use tapeline_core::boundary::core::{Core as Running, CoreConfig};
 use tapeline_core::boundary::dial::Dial;
 use tapeline_core::boundary::digits::DigitString;
 use tapeline_core::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
-use tapeline_core::boundary::identity::{BadIdentity, Credentials, Sources};
+use tapeline_core::boundary::identity::{BadIdentity, ContactRow, Credentials, Locations, Sources};
 use tapeline_core::media::codec::Rate;
 use tapeline_core::media::room::participant::{Changes, Settings};
 use tapeline_core::play::PlaySpec;
@@ -355,6 +355,11 @@ impl Core {
     fn set_sources(&self, rows: Vec<(String, Vec<String>)>) -> PyResult<u64> {
         let sources = Sources::new(rows).map_err(bad_identity)?;
         self.sip(SipCommand::SetSources { sources })
+    }
+
+    fn set_locations(&self, rows: Vec<(String, Vec<ContactRow>)>) -> PyResult<u64> {
+        let locations = Locations::new(rows).map_err(bad_identity)?;
+        self.sip(SipCommand::SetLocations { locations })
     }
 
     fn set_draining(&self, draining: bool) -> PyResult<u64> {

@@ -24,6 +24,13 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<PyEvent<'_>> {
             event!(py, "command_failed", command = command, reason = &*reason)
         }
         Event::CallArrived(call) => return call_arrived(py, *call),
+        Event::EndpointRegistered { owner, contacts } => {
+            let contacts: Vec<_> = contacts
+                .into_iter()
+                .map(|it| (it.contact, it.route.to_string(), it.expires_unix_ms))
+                .collect();
+            event!(py, "endpoint_registered", owner = owner, contacts = contacts)
+        }
         Event::CallRinging { leg, sip_status } => {
             event!(py, "call_ringing", leg = leg.to_u64(), sip_status = sip_status)
         }

@@ -161,6 +161,14 @@ class Engine(Protocol):
         what is no network.
         """
 
+    async def set_locations(
+        self, table: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]
+    ) -> None:
+        """What was registered when the node stopped: owner and its contacts, each with its route
+        and its end in milliseconds since 1970. What is registered anew by then stays. Raises
+        Invalid.
+        """
+
     def levels(self, leg: LegHandle) -> LegLevels | None: ...
     def stats(self) -> Mapping[str, int]: ...
 

@@ -179,6 +179,14 @@ class CoreTrouble:
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRegistered:
+    """All that is bound now: contact, route, end in milliseconds since 1970."""
+
+    owner: str
+    contacts: list[tuple[str, str, int]]
+
+
 Signal = (
     CallArrived
     | CallRinging
@@ -197,6 +205,7 @@ Signal = (
     | RecordingFinished
     | RecorderTrouble
     | CoreTrouble
+    | EndpointRegistered
 )
 
 

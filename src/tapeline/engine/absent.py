@@ -110,6 +110,9 @@ class AbsentEngine:
 
     async def set_credentials(self, table: Sequence[tuple[str, str, str, str]]) -> None: ...
     async def set_sources(self, table: Sequence[tuple[str, Sequence[str]]]) -> None: ...
+    async def set_locations(
+        self, table: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]
+    ) -> None: ...
 
     def levels(self, leg: LegHandle) -> LegLevels | None:
         return None

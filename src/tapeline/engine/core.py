@@ -316,6 +316,13 @@ class CoreEngine:
             "set_sources", lambda: _checked(lambda: self._core.set_sources(table), value=table)
         )
 
+    async def set_locations(
+        self, table: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]
+    ) -> None:
+        await self._answered(
+            "set_locations", lambda: _checked(lambda: self._core.set_locations(table), value=table)
+        )
+
     async def set_draining(self, *, draining: bool) -> None:
         await self._answered("set_draining", lambda: self._core.set_draining(draining))
 

@@ -105,6 +105,7 @@ class MemoryEngine:
         self.is_draining = False
         self.credentials: list[tuple[str, str, str, str]] = []
         self.sources: dict[str, list[str]] = {}
+        self.locations: dict[str, list[tuple[str, str, int]]] = {}
         self._numbers = itertools.count(1)
         self._ticks = itertools.count(1)
         self._stopping: dict[RecorderHandle, tuple[RecorderSpec, str]] = {}
@@ -425,6 +426,13 @@ class MemoryEngine:
     async def set_sources(self, table: Sequence[tuple[str, Sequence[str]]]) -> None:
         self._take("set_sources", table=table)
         self.sources = {owner: list(networks) for owner, networks in table}
+        await self._turn()
+
+    async def set_locations(
+        self, table: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]
+    ) -> None:
+        self._take("set_locations", table=table)
+        self.locations = {owner: list(contacts) for owner, contacts in table}
         await self._turn()
 
     def levels(self, leg: LegHandle) -> LegLevels | None:

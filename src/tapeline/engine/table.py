@@ -38,6 +38,7 @@ SIGNALS: Mapping[str, Callable[..., Signal]] = {
     "recording_finished": _recording_finished,
     "recorder_trouble": signal.RecorderTrouble,
     "core_trouble": signal.CoreTrouble,
+    "endpoint_registered": signal.EndpointRegistered,
 }
 
 

@@ -177,6 +177,9 @@ class ScriptedCore:
     def set_sources(self, rows: Sequence[tuple[str, Sequence[str]]]) -> int:
         return self._ask("set_sources", tuple(rows))
 
+    def set_locations(self, rows: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]) -> int:
+        return self._ask("set_locations", tuple(rows))
+
     def set_draining(self, draining: bool) -> int:  # noqa: FBT001
         return self._ask("set_draining", draining)
 

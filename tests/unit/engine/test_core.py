@@ -131,6 +131,11 @@ COMMANDS: list[tuple[Callable[[CoreEngine], Awaitable[object]], str, tuple[objec
         "set_sources",
         ((("tr", ["10.0.0.0/8"]),),),
     ),
+    (
+        lambda e: e.set_locations([("ep", [("sip:a@b", "udp;192.0.2.1:5060", 1)])]),
+        "set_locations",
+        ((("ep", [("sip:a@b", "udp;192.0.2.1:5060", 1)]),),),
+    ),
     (lambda e: e.set_draining(draining=True), "set_draining", (True,)),
 ]
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::boundary::dial::Dial;
 use crate::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
-use crate::boundary::identity::{Credentials, Sources};
+use crate::boundary::identity::{Credentials, Locations, Sources};
 use crate::media::room::participant::{Changes, Settings};
 use crate::record::spec::{RecordingSpec, Target};
 
@@ -34,6 +34,8 @@ pub enum SipCommand {
     SetCredentials { credentials: Credentials },
     /// Whose requests are known by their address; the whole table.
     SetSources { sources: Sources },
+    /// What was registered before a start.
+    SetLocations { locations: Locations },
     /// Refuse new INVITEs with 503 from now on (true), or take them again.
     SetDraining { draining: bool },
 }

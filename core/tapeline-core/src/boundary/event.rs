@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::boundary::command::CommandId;
 use crate::boundary::counters::CallQuality;
 use crate::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
+use crate::boundary::identity::Location;
 use crate::boundary::transport::Transport;
 
 /// Why a leg ended, as SIP and RTP saw it; the control plane names its own cause when it asked for it.
@@ -160,6 +161,11 @@ pub enum Event {
         reason: Cow<'static, str>,
     },
     CallArrived(Box<CallArrived>),
+    /// All that an owner's phones have bound now.
+    EndpointRegistered {
+        owner: String,
+        contacts: Vec<Location>,
+    },
     /// The far end of a call of ours sent 180 or 183; each is told once.
     CallRinging {
         leg: LegHandle,

@@ -1,13 +1,16 @@
 //! Who may call and register, as the control plane says it. Checked when it is made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::boundary::command::Network;
+use crate::boundary::transport::Transport;
 
-/// Rows of a table; owners and user names in bytes.
+/// Rows of a table; owners, user names and contacts in bytes.
 const MAX_ROWS: usize = 100_000;
 const MAX_TEXT: usize = 256;
+const MAX_CONTACT: usize = 1_024;
 /// Hex digits of MD5 and SHA-256.
 const MD5_WIDTH: usize = 32;
 const SHA256_WIDTH: usize = 64;
@@ -95,6 +98,71 @@ impl Sources {
     }
 }
 
+/// Where a phone of an owner was registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// URI, without brackets.
+    pub contact: String,
+    pub route: Route,
+    pub expires_unix_ms: i64,
+}
+
+/// The way back to a peer: the transport and the address it really sends from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Route {
+    pub transport: Transport,
+    pub address: SocketAddr,
+}
+
+impl Route {
+    /// `tls;192.0.2.1:40000`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (transport, address) = text.split_once(';')?;
+        let transport = Transport::parse(transport)?;
+        Some(Self { transport, address: address.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{};{}", self.transport.name(), self.address)
+    }
+}
+
+/// A contact's URI, its route, its expiry in Unix milliseconds.
+pub type ContactRow = (String, String, i64);
+
+/// What was registered before a start.
+#[derive(Clone, Debug, Default)]
+pub struct Locations(pub(crate) Vec<(String, Vec<Location>)>);
+
+impl Locations {
+    /// Rows of owner and its contacts.
+    pub fn new(rows: Vec<(String, Vec<ContactRow>)>) -> Result<Self, BadIdentity> {
+        check_count(rows.len())?;
+        let mut owners = HashSet::new();
+        let mut table = Vec::with_capacity(rows.len());
+        for (owner, contacts) in rows {
+            check_text("owner", &owner)?;
+            if !owners.insert(owner.clone()) {
+                return Err(BadIdentity(format!("the owner {owner:?} is there twice")));
+            }
+            let location = |(contact, route, expires_unix_ms): ContactRow| {
+                let is_uri = contact.len() <= MAX_CONTACT
+                    && contact.contains(':')
+                    && !contact.contains(|c: char| c.is_control() || "<> \"".contains(c));
+                let wrong =
+                    || BadIdentity(format!("{contact:?} by {route:?} is no way to a phone"));
+                let route = Route::parse(&route).filter(|_| is_uri).ok_or_else(wrong)?;
+                Ok(Location { contact, route, expires_unix_ms })
+            };
+            let contacts = contacts.into_iter().map(location).collect::<Result<_, _>>()?;
+            table.push((owner, contacts));
+        }
+        Ok(Self(table))
+    }
+}
+
 fn check_count(count: usize) -> Result<(), BadIdentity> {
     match count > MAX_ROWS {
         true => Err(BadIdentity(format!("{count} rows are more than {MAX_ROWS}"))),
@@ -134,9 +202,26 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_networks() {
+    fn sources_and_locations_are_read_or_refused() {
         let sources = |network: &str| Sources::new(vec![("tr".into(), vec![network.into()])]);
         assert!(sources("192.0.2.0/24").is_ok());
         assert!(sources("carrier.example").is_err());
+        let locations = |contact: &str, route: &str| {
+            Locations::new(vec![("ep".into(), vec![(contact.into(), route.into(), 1)])])
+        };
+        let good = locations("sip:a@10.0.0.1;ob", "tls;[2001:db8::1]:5061").unwrap();
+        assert_eq!(good.0[0].1[0].route.to_string(), "tls;[2001:db8::1]:5061");
+        for (contact, route) in [
+            ("sip:a@b", ""),
+            ("sip:a@b", "udp;host:1"),
+            ("sip:a@b", "sctp;1.2.3.4:5"),
+            ("sip:a@b\r\nX: y", "udp;1.2.3.4:5"),
+            ("<sip:a@b>", "udp;1.2.3.4:5"),
+            ("a", "udp;1.2.3.4:5"),
+        ] {
+            assert!(locations(contact, route).is_err(), "{contact} {route}");
+        }
+        let twice = ("ep".to_owned(), vec![]);
+        assert!(Locations::new(vec![twice.clone(), twice]).is_err());
     }
 }

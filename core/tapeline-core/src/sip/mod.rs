@@ -17,6 +17,7 @@ mod gate;
 mod guard;
 mod handle;
 mod rate;
+mod registrar;
 mod resolve;
 mod stack;
 mod strikes;

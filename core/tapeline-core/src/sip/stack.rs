@@ -1,6 +1,7 @@
 //! What everything on the SIP thread shares: tables, endpoint, and the ways in.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -20,6 +21,7 @@ use crate::boundary::command::{CommandId, SipCommand};
 use crate::boundary::counters::Counters;
 use crate::boundary::event::{EndedBy, Event};
 use crate::boundary::handle::{LegHandle, SlotAllocator};
+use crate::boundary::identity::{Credentials, Route};
 use crate::boundary::sink::EventSink;
 use crate::media::command::{MediaCommand, MediaHandle};
 use crate::sip::config::SipConfig;
@@ -29,10 +31,11 @@ use crate::sip::digest::{Proof, Verifier};
 use crate::sip::gate::Gate;
 use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
+use crate::sip::registrar::{self, Bindings, Moment};
 use crate::sip::strikes::{STRANGER, WRONG_ANSWER};
 use crate::sip::tables::Tables;
 use crate::sip::transport::{Line, Lines, Tls};
-use crate::sip::wire::{self, Admission, Head, TagMaker, stateless, tag};
+use crate::sip::wire::{self, ALLOW, Admission, Head, TagMaker, stateless, tag};
 use crate::sys::undelivered::Undelivered;
 
 /// Everything of one incarnation of the thread.
@@ -47,6 +50,8 @@ pub(super) struct Stack {
     pub endpoint: EndpointInnerRef,
     pub gate: RefCell<Gate>,
     verifier: RefCell<Verifier>,
+    /// Where the phones of our endpoints are.
+    pub bindings: RefCell<Bindings>,
     pub lines: Rc<Lines>,
     arrivals: RefCell<TransactionReceiver>,
     tags: TagMaker,
@@ -139,6 +144,7 @@ impl Stack {
             endpoint: endpoint.inner,
             gate: RefCell::new(gate),
             verifier: RefCell::new(verifier),
+            bindings: RefCell::default(),
             lines: Rc::default(),
             arrivals: RefCell::new(arrivals),
             tags: TagMaker::default(),
@@ -190,11 +196,15 @@ impl Stack {
                 return self.done(id);
             }
             SipCommand::SetCredentials { credentials } => {
-                self.verifier.borrow_mut().set(credentials.0.clone());
+                self.set_credentials(credentials);
                 return self.done(id);
             }
             SipCommand::SetSources { sources } => {
                 self.gate.borrow_mut().set_sources(sources.clone());
+                return self.done(id);
+            }
+            SipCommand::SetLocations { locations } => {
+                self.bindings.borrow_mut().restore(locations, Moment::present());
                 return self.done(id);
             }
             SipCommand::SetDraining { draining } => {
@@ -216,6 +226,20 @@ impl Stack {
             Some(Err(_)) => self.failed(id, "the leg is busy or has ended".into()),
             Some(Ok(())) => {}
         }
+    }
+
+    /// Who is no owner any more has no phones here either.
+    fn set_credentials(&self, credentials: &Credentials) {
+        let owners: HashSet<&str> = credentials.0.values().map(|it| it.owner.as_str()).collect();
+        let gone = self.bindings.borrow_mut().keep_only(|owner| owners.contains(owner));
+        gone.iter().for_each(|owner| registrar::tell(self, owner));
+        self.verifier.borrow_mut().set(credentials.0.clone());
+    }
+
+    /// Registrations end by themselves; called now and then.
+    pub fn expire_bindings(&self) {
+        let changed = self.bindings.borrow_mut().expire(Instant::now());
+        changed.iter().for_each(|owner| registrar::tell(self, owner));
     }
 
     /// Tells every leg to end.
@@ -249,7 +273,9 @@ impl Stack {
         if !is_known && !self.gate.borrow_mut().charge(source.ip(), now) {
             return Counters::add(&self.counters.sip_rate_limited, 1);
         }
-        let is_allowed = is_known || self.gate.borrow().owner(source.ip()).is_some();
+        let is_allowed = is_known
+            || self.gate.borrow().owner(source.ip()).is_some()
+            || self.bindings.borrow().is_source(source);
         if message.is_empty() {
             // RFC 5626 §3.5.1: a keep-alive of two line ends is answered with one.
             if datagram == b"\r\n\r\n" && is_allowed {
@@ -284,6 +310,7 @@ impl Stack {
                         return self.to_transaction(line, source, owner, message).await;
                     }
                     Verdict::Refuse(503) => (503, vec![("Retry-After", "5".to_owned())]),
+                    Verdict::Refuse(405) => (405, vec![("Allow", ALLOW.to_owned())]),
                     Verdict::Refuse(status) => (status, vec![]),
                     Verdict::Challenge { is_stale } => {
                         Counters::add(&self.counters.sip_challenged, 1);
@@ -343,12 +370,24 @@ impl Stack {
         }
         let owner = self.gate.borrow().owner(source.ip()).map(str::to_owned);
         let owner = match (owner, request.method) {
+            // Who registers is an endpoint, wherever it is.
+            (by_address, Method::Register) if is_new => {
+                if self.verifier.borrow().is_empty() && by_address.is_some() {
+                    return Verdict::Refuse(405);
+                }
+                match self.identify(request, head, source) {
+                    Ok(owner) => owner,
+                    Err(verdict) => return verdict,
+                }
+            }
             (Some(owner), _) => owner,
             (None, _) if !is_new && (is_known || has_transaction) => String::new(),
             (None, Method::Invite) if is_new => match self.identify(request, head, source) {
                 Ok(owner) => owner,
                 Err(verdict) => return verdict,
             },
+            // A phone of ours asks whether its way to us is open.
+            (None, Method::Options) if self.bindings.borrow().is_source(source) => String::new(),
             (None, _) => {
                 self.strike(source, STRANGER, now);
                 return Verdict::Drop;
@@ -375,7 +414,8 @@ impl Stack {
         let mut verifier = self.verifier.borrow_mut();
         if verifier.is_empty() {
             self.strike(source, STRANGER, now);
-            return Err(Verdict::Refuse(403));
+            let is_invite = request.method == Method::Invite;
+            return Err(if is_invite { Verdict::Refuse(403) } else { Verdict::Drop });
         }
         let (method, uri) = (request.method.to_string(), request.uri.to_string());
         match verifier.verify(&method, &uri, head.all("Authorization"), now) {
@@ -449,6 +489,10 @@ impl Stack {
             return match request.method {
                 Method::Invite => arrive(self, line, source, owner, transaction).await,
                 Method::Options => self.answer_options(transaction).await,
+                Method::Register => {
+                    let route = Route { transport: line.transport(), address: source };
+                    registrar::answer(self, &owner, route, transaction).await;
+                }
                 _ => refuse(transaction, unknown, vec![]).await,
             };
         };

@@ -35,6 +35,9 @@ use crate::sip::transport::{Door, Line, Listener, MAX_DATAGRAM, Tls, keep_open};
 /// Between two attempts after a failure, so that a lasting one costs no core.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How late a registration may be seen to end.
+const EXPIRY_PAUSE: Duration = Duration::from_secs(1);
+
 /// Host names looked up at once; more wait, within their own limit.
 const LOOKUPS: usize = 32;
 
@@ -151,6 +154,11 @@ fn turn(
             keep_running(&shared, "the timers", work).await;
         });
         spawn(remove_media(stack.clone()));
+        let shared = stack.clone();
+        spawn(async move {
+            let work = || expire_bindings(shared.clone());
+            keep_running(&shared, "the registrar's clock", work).await;
+        });
         obey(stack, commands, stop).await;
         close(stack).await;
         Ok(())
@@ -243,6 +251,13 @@ async fn close(stack: &Stack) {
     stack.drop_legs(EndedBy::Command);
     while !stack.remove_media() && Instant::now() < deadline {
         sleep(PAUSE).await;
+    }
+}
+
+async fn expire_bindings(stack: Rc<Stack>) {
+    loop {
+        sleep(EXPIRY_PAUSE).await;
+        stack.expire_bindings();
     }
 }
 

@@ -24,5 +24,6 @@ pub(super) use arrival::arrive;
 pub(super) use calling::dial;
 pub(super) use invitation::Invitation;
 pub(super) use leg::{Incoming, Input};
+pub(super) use peer::sequence;
 pub(super) use record::{DialogKey, LegRecord, Phase};
 pub(super) use response::{allow, refuse, retry_after};

@@ -132,7 +132,7 @@ pub(super) struct Way {
     pub next_hop: SocketAddr,
 }
 
-pub(super) fn sequence(request: &Request) -> Option<u32> {
+pub(crate) fn sequence(request: &Request) -> Option<u32> {
     request.cseq_header().ok()?.value().split_ascii_whitespace().next()?.parse().ok()
 }
 

@@ -13,10 +13,10 @@ use crate::sip::wire::head::{Head, HeadError, is_token};
 use crate::sip::wire::reply::{ALLOW, TagMaker, stateless};
 use crate::sip::wire::value::{stamped_via, tag, tightened, verbatim};
 
-const ANSWERED: [&str; 7] = ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE"];
+const ANSWERED: [&str; 8] =
+    ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "REGISTER"];
 /// Known by name, not done here: 405 instead of 501 (RFC 3261 §8.2.1).
-const KNOWN: [&str; 7] =
-    ["REGISTER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "REFER", "PUBLISH", "PRACK"];
+const KNOWN: [&str; 6] = ["SUBSCRIBE", "NOTIFY", "MESSAGE", "REFER", "PUBLISH", "PRACK"];
 const ONCE: [&str; 5] = ["From", "To", "Call-ID", "CSeq", "Max-Forwards"];
 
 /// What to do with a datagram.

@@ -12,4 +12,6 @@ pub(super) use admit::{Admission, admit};
 pub(super) use head::{Head, call_id, trim};
 pub(super) use info::digit;
 pub(super) use reply::{ALLOW, TagMaker, stateless};
-pub(super) use value::{contact_uri, display_name, list, tag, uri_of, user_of, verbatim};
+pub(super) use value::{
+    contact_uri, display_name, list, parameter, tag, uri_of, user_of, verbatim,
+};

@@ -101,7 +101,7 @@ pub(super) fn stamped_via(value: &str, source: std::net::SocketAddr) -> String {
 }
 
 /// A parameter of the header, not of the URI inside its brackets.
-fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     split(value, ';').into_iter().skip(1).find_map(|part| {
         let (key, value) = part.split_once('=')?;
         key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
