@@ -257,6 +257,26 @@ class Core:
         milliseconds since 1970. What is registered already stays. Raises ValueError.
         """
 
+    def register(
+        self,
+        trunk: str,
+        *,
+        registrar: str,
+        aor: str,
+        username: str,
+        password: str,
+        expires_s: int,
+    ) -> int:
+        """Registers with a carrier and keeps it up: renewed at three quarters of what was granted,
+        tried again after 1 to 60 s. The arguments are `domain.port.Engine`'s. Raises ValueError.
+        """
+
+    def unregister(self, trunk: str) -> int:
+        """Takes it back; failed when there is none."""
+
+    def watch(self, trunk: str, uris: Sequence[str], *, every_s: int) -> int:
+        """OPTIONS to each of the trunk's targets; replaces the list. Raises ValueError."""
+
     def set_draining(self, draining: bool) -> int: ...
     def levels(self, leg: int) -> _LegLevels | None:
         """The fields of `domain.signal.LegLevels`, or None when the leg is gone."""

@@ -16,6 +16,7 @@ use tapeline_core::boundary::dial::Dial;
 use tapeline_core::boundary::digits::DigitString;
 use tapeline_core::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
 use tapeline_core::boundary::identity::{BadIdentity, ContactRow, Credentials, Locations, Sources};
+use tapeline_core::boundary::trunk::{Registration, Watch};
 use tapeline_core::media::codec::Rate;
 use tapeline_core::media::room::participant::{Changes, Settings};
 use tapeline_core::play::PlaySpec;
@@ -360,6 +361,32 @@ impl Core {
     fn set_locations(&self, rows: Vec<(String, Vec<ContactRow>)>) -> PyResult<u64> {
         let locations = Locations::new(rows).map_err(bad_identity)?;
         self.sip(SipCommand::SetLocations { locations })
+    }
+
+    #[pyo3(signature = (trunk, *, registrar, aor, username, password, expires_s))]
+    fn register(
+        &self,
+        trunk: &str,
+        registrar: &str,
+        aor: &str,
+        username: &str,
+        password: &str,
+        expires_s: u32,
+    ) -> PyResult<u64> {
+        let (uris, login) = ((registrar, aor), (username, password));
+        let registration =
+            Registration::new(trunk, uris, login, expires_s).map_err(bad_identity)?;
+        self.sip(SipCommand::Register { registration: Box::new(registration) })
+    }
+
+    fn unregister(&self, trunk: String) -> PyResult<u64> {
+        self.sip(SipCommand::Unregister { trunk })
+    }
+
+    #[pyo3(signature = (trunk, uris, *, every_s))]
+    fn watch(&self, trunk: &str, uris: Vec<String>, every_s: u32) -> PyResult<u64> {
+        let watch = Watch::new(trunk, &uris, every_s).map_err(bad_identity)?;
+        self.sip(SipCommand::Watch { watch })
     }
 
     fn set_draining(&self, draining: bool) -> PyResult<u64> {

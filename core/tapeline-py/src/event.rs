@@ -31,6 +31,24 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<PyEvent<'_>> {
                 .collect();
             event!(py, "endpoint_registered", owner = owner, contacts = contacts)
         }
+        Event::TrunkRegistered { trunk, expires_s } => {
+            event!(py, "trunk_registered", trunk = trunk, expires_s = expires_s)
+        }
+        Event::TrunkUnregistered { trunk, sip_status, detail } => event!(
+            py,
+            "trunk_unregistered",
+            trunk = trunk,
+            sip_status = sip_status,
+            detail = detail
+        ),
+        Event::TrunkTarget { trunk, uri, is_up, sip_status } => event!(
+            py,
+            "trunk_target",
+            trunk = trunk,
+            uri = uri,
+            is_up = is_up,
+            sip_status = sip_status
+        ),
         Event::CallRinging { leg, sip_status } => {
             event!(py, "call_ringing", leg = leg.to_u64(), sip_status = sip_status)
         }

@@ -169,6 +169,29 @@ class Engine(Protocol):
         Invalid.
         """
 
+    async def register(
+        self,
+        trunk: str,
+        *,
+        registrar: str,
+        aor: str,
+        username: str,
+        password: str,
+        expires_s: int,
+    ) -> None:
+        """Kept up, with back-off, until `unregister`; TrunkRegistered and TrunkUnregistered tell
+        how it goes. Takes the place of an earlier one of the trunk. `registrar` and `aor` are URIs,
+        `expires_s` is 60 to 86400; raises Invalid for others.
+        """
+
+    async def unregister(self, trunk: str) -> None:
+        """Raises EngineFailed when there is nothing to take back."""
+
+    async def watch(self, trunk: str, uris: Sequence[str], *, every_s: int) -> None:
+        """OPTIONS to each, at most 16, every 2 to 3600 s; TrunkTarget tells changes, and the first
+        answer. No URIs: nothing is watched any more. Raises Invalid.
+        """
+
     def levels(self, leg: LegHandle) -> LegLevels | None: ...
     def stats(self) -> Mapping[str, int]: ...
 

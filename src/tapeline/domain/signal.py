@@ -187,6 +187,33 @@ class EndpointRegistered:
     contacts: list[tuple[str, str, int]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkRegistered:
+    """For so long, unless it is renewed; told again when that changes."""
+
+    trunk: str
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkUnregistered:
+    """`sip_status` 0: no answer; 200: it was given up."""
+
+    trunk: str
+    sip_status: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkTarget:
+    """A target that is watched answers, or does not any more (`sip_status` 0: nothing came)."""
+
+    trunk: str
+    uri: str
+    is_up: bool
+    sip_status: int
+
+
 Signal = (
     CallArrived
     | CallRinging
@@ -206,6 +233,9 @@ Signal = (
     | RecorderTrouble
     | CoreTrouble
     | EndpointRegistered
+    | TrunkRegistered
+    | TrunkUnregistered
+    | TrunkTarget
 )
 
 

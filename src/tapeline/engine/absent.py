@@ -114,6 +114,19 @@ class AbsentEngine:
         self, table: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]
     ) -> None: ...
 
+    async def register(
+        self,
+        trunk: str,
+        *,
+        registrar: str,
+        aor: str,
+        username: str,
+        password: str,
+        expires_s: int,
+    ) -> None: ...
+    async def unregister(self, trunk: str) -> None: ...
+    async def watch(self, trunk: str, uris: Sequence[str], *, every_s: int) -> None: ...
+
     def levels(self, leg: LegHandle) -> LegLevels | None:
         return None
 

@@ -323,6 +323,38 @@ class CoreEngine:
             "set_locations", lambda: _checked(lambda: self._core.set_locations(table), value=table)
         )
 
+    async def register(
+        self,
+        trunk: str,
+        *,
+        registrar: str,
+        aor: str,
+        username: str,
+        password: str,
+        expires_s: int,
+    ) -> None:
+        def register() -> int:
+            return self._core.register(
+                trunk,
+                registrar=registrar,
+                aor=aor,
+                username=username,
+                password=password,
+                expires_s=expires_s,
+            )
+
+        value = (registrar, aor, expires_s)
+        await self._answered("register", lambda: _checked(register, value=value))
+
+    async def unregister(self, trunk: str) -> None:
+        await self._answered("unregister", lambda: self._core.unregister(trunk))
+
+    async def watch(self, trunk: str, uris: Sequence[str], *, every_s: int) -> None:
+        def watch() -> int:
+            return self._core.watch(trunk, uris, every_s=every_s)
+
+        await self._answered("watch", lambda: _checked(watch, value=(uris, every_s)))
+
     async def set_draining(self, *, draining: bool) -> None:
         await self._answered("set_draining", lambda: self._core.set_draining(draining))
 

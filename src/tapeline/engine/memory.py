@@ -106,6 +106,8 @@ class MemoryEngine:
         self.credentials: list[tuple[str, str, str, str]] = []
         self.sources: dict[str, list[str]] = {}
         self.locations: dict[str, list[tuple[str, str, int]]] = {}
+        self.registrations: dict[str, str] = {}
+        self.watched: dict[str, list[str]] = {}
         self._numbers = itertools.count(1)
         self._ticks = itertools.count(1)
         self._stopping: dict[RecorderHandle, tuple[RecorderSpec, str]] = {}
@@ -433,6 +435,41 @@ class MemoryEngine:
     ) -> None:
         self._take("set_locations", table=table)
         self.locations = {owner: list(contacts) for owner, contacts in table}
+        await self._turn()
+
+    async def register(
+        self,
+        trunk: str,
+        *,
+        registrar: str,
+        aor: str,
+        username: str,
+        password: str,
+        expires_s: int,
+    ) -> None:
+        self._take(
+            "register",
+            trunk=trunk,
+            registrar=registrar,
+            aor=aor,
+            username=username,
+            password=password,
+            expires_s=expires_s,
+        )
+        self.registrations[trunk] = registrar
+        await self._turn()
+
+    async def unregister(self, trunk: str) -> None:
+        self._take("unregister", trunk=trunk)
+        if self.registrations.pop(trunk, None) is None:
+            raise EngineFailed("unregister", "no such registration")
+        await self._turn()
+
+    async def watch(self, trunk: str, uris: Sequence[str], *, every_s: int) -> None:
+        self._take("watch", trunk=trunk, uris=uris, every_s=every_s)
+        self.watched.pop(trunk, None)
+        if uris:
+            self.watched[trunk] = list(uris)
         await self._turn()
 
     def levels(self, leg: LegHandle) -> LegLevels | None:

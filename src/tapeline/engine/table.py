@@ -39,6 +39,9 @@ SIGNALS: Mapping[str, Callable[..., Signal]] = {
     "recorder_trouble": signal.RecorderTrouble,
     "core_trouble": signal.CoreTrouble,
     "endpoint_registered": signal.EndpointRegistered,
+    "trunk_registered": signal.TrunkRegistered,
+    "trunk_unregistered": signal.TrunkUnregistered,
+    "trunk_target": signal.TrunkTarget,
 }
 
 

@@ -180,6 +180,24 @@ class ScriptedCore:
     def set_locations(self, rows: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]) -> int:
         return self._ask("set_locations", tuple(rows))
 
+    def register(
+        self,
+        trunk: str,
+        *,
+        registrar: str,
+        aor: str,
+        username: str,
+        password: str,
+        expires_s: int,
+    ) -> int:
+        return self._ask("register", trunk, registrar, aor, username, password, expires_s)
+
+    def unregister(self, trunk: str) -> int:
+        return self._ask("unregister", trunk)
+
+    def watch(self, trunk: str, uris: Sequence[str], *, every_s: int) -> int:
+        return self._ask("watch", trunk, tuple(uris), every_s)
+
     def set_draining(self, draining: bool) -> int:  # noqa: FBT001
         return self._ask("set_draining", draining)
 

@@ -136,6 +136,20 @@ COMMANDS: list[tuple[Callable[[CoreEngine], Awaitable[object]], str, tuple[objec
         "set_locations",
         ((("ep", [("sip:a@b", "udp;192.0.2.1:5060", 1)]),),),
     ),
+    (
+        lambda e: e.register(
+            "tr",
+            registrar="sip:c",
+            aor="sip:a@c",
+            username="a",
+            password="b",
+            expires_s=600,
+        ),
+        "register",
+        ("tr", "sip:c", "sip:a@c", "a", "b", 600),
+    ),
+    (lambda e: e.unregister("tr"), "unregister", ("tr",)),
+    (lambda e: e.watch("tr", ["sip:c"], every_s=30), "watch", ("tr", ("sip:c",), 30)),
     (lambda e: e.set_draining(draining=True), "set_draining", (True,)),
 ]
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::boundary::dial::Dial;
 use crate::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
 use crate::boundary::identity::{Credentials, Locations, Sources};
+use crate::boundary::trunk::{Registration, Watch};
 use crate::media::room::participant::{Changes, Settings};
 use crate::record::spec::{RecordingSpec, Target};
 
@@ -36,6 +37,12 @@ pub enum SipCommand {
     SetSources { sources: Sources },
     /// What was registered before a start.
     SetLocations { locations: Locations },
+    /// Kept up from now on, in the place of an earlier one of the trunk.
+    Register { registration: Box<Registration> },
+    /// Taken back.
+    Unregister { trunk: String },
+    /// Which targets of a trunk are asked whether they live; the whole list.
+    Watch { watch: Watch },
     /// Refuse new INVITEs with 503 from now on (true), or take them again.
     SetDraining { draining: bool },
 }

@@ -161,6 +161,25 @@ pub enum Event {
         reason: Cow<'static, str>,
     },
     CallArrived(Box<CallArrived>),
+    /// A carrier took our registration, or grants another time.
+    TrunkRegistered {
+        trunk: String,
+        expires_s: u32,
+    },
+    /// It did not, or it was given up; `sip_status` 0: there was no answer.
+    TrunkUnregistered {
+        trunk: String,
+        sip_status: u16,
+        detail: String,
+    },
+    /// A target that is watched lives, or does not any more.
+    TrunkTarget {
+        trunk: String,
+        uri: String,
+        is_up: bool,
+        /// 0: no answer.
+        sip_status: u16,
+    },
     /// All that an owner's phones have bound now.
     EndpointRegistered {
         owner: String,

@@ -12,4 +12,5 @@ pub mod identity;
 mod ledger;
 pub mod sink;
 pub mod transport;
+pub mod trunk;
 mod warnings;

@@ -24,6 +24,7 @@ mod strikes;
 mod tables;
 mod thread;
 mod transport;
+mod trunks;
 mod wire;
 
 pub use config::{Limits, SipConfig, SrtpPolicy, SrtpRule, StreamLimits};

@@ -35,6 +35,7 @@ use crate::sip::registrar::{self, Bindings, Moment};
 use crate::sip::strikes::{STRANGER, WRONG_ANSWER};
 use crate::sip::tables::Tables;
 use crate::sip::transport::{Line, Lines, Tls};
+use crate::sip::trunks::Trunks;
 use crate::sip::wire::{self, ALLOW, Admission, Head, TagMaker, stateless, tag};
 use crate::sys::undelivered::Undelivered;
 
@@ -52,6 +53,7 @@ pub(super) struct Stack {
     verifier: RefCell<Verifier>,
     /// Where the phones of our endpoints are.
     pub bindings: RefCell<Bindings>,
+    pub trunks: Trunks,
     pub lines: Rc<Lines>,
     arrivals: RefCell<TransactionReceiver>,
     tags: TagMaker,
@@ -145,6 +147,7 @@ impl Stack {
             gate: RefCell::new(gate),
             verifier: RefCell::new(verifier),
             bindings: RefCell::default(),
+            trunks: Trunks::default(),
             lines: Rc::default(),
             arrivals: RefCell::new(arrivals),
             tags: TagMaker::default(),
@@ -205,6 +208,20 @@ impl Stack {
             }
             SipCommand::SetLocations { locations } => {
                 self.bindings.borrow_mut().restore(locations, Moment::present());
+                return self.done(id);
+            }
+            SipCommand::Register { registration } => {
+                self.trunks.register(self, (**registration).clone());
+                return self.done(id);
+            }
+            SipCommand::Unregister { trunk } => {
+                return match self.trunks.unregister(trunk) {
+                    true => self.done(id),
+                    false => self.failed(id, "no such registration".into()),
+                };
+            }
+            SipCommand::Watch { watch } => {
+                self.trunks.watch(self, watch.clone());
                 return self.done(id);
             }
             SipCommand::SetDraining { draining } => {

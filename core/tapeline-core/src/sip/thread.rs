@@ -242,6 +242,9 @@ async fn obey(
 async fn close(stack: &Stack) {
     let deadline = Instant::now() + stack.config.limits.stop_grace;
     stack.stop_legs();
+    stack.trunks.stop();
+    // So that what it set going counts as open.
+    tokio::task::yield_now().await;
     while !stack.is_quiet() {
         tokio::select! {
             () = sleep_until(deadline) => break,
