@@ -4,13 +4,16 @@ what was heard.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import plivo
 import pytest
 import pytest_asyncio
 import telnyx
+from tests.contract.bad_server import bad_server
 from tests.e2e.site import Site
+from tests.e2e.test_core_stream import endless_wav
 from tests.e2e.test_document_sounds import tone_file
 from tests.sdk.stage import CALLEE_HZ, CALLER_HZ, blocking, talking
 from tests.sdk.telnyx_desk import Desk, open_desk
@@ -26,6 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 FILE_HZ = 2_000.0
 SECONDS = 1.0
 ALIGNED_MS = 40
+GRID_MS = 20
 GONE_DB = -45.0
 DIGIT_TYPE = 101
 
@@ -45,6 +49,12 @@ async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
 
 def heard_of(call: Call, hertz: float) -> list[Any]:
     return find_tone(call.heard().samples, hertz)
+
+
+def said_by(speaker: Call, heard_by: Call, hertz: float) -> list[Any]:
+    """Stretches of the speaker's tone; gaps that its own late packets explain are none."""
+    gap_ms = GRID_MS + speaker.stream.worst_lateness_ms
+    return find_tone(heard_by.heard().samples, hertz, longest_gap_ms=gap_ms)
 
 
 def keyed_on(call: Call) -> str:
@@ -242,16 +252,78 @@ async def test_hold_music_is_heard_until_the_hold_ends(desk: Desk) -> None:
     await desk.ask(actions.unhold, made.data.id, call_control_ids=[guest_id])
     await asyncio.sleep(0.8)
     (music,) = heard_of(guest, FILE_HZ)
-    spoken = heard_of(guest, CALLER_HZ)
+    spoken = said_by(host, guest, CALLER_HZ)
     await desk.ask(actions.end_conference, made.data.id)
     for each in (host, guest):
         await each.ended(5)
 
     assert music.duration_ms > 1_000
     begin, end = music.start_ms + 3 * ALIGNED_MS, music.end_ms - 3 * ALIGNED_MS
-    assert spoken[0].end_ms <= begin
-    assert spoken[-1].start_ms >= end
-    assert all(span.end_ms <= begin or span.start_ms >= end for span in spoken)
+    before, after = spoken
+    assert before.end_ms <= begin
+    assert after.start_ms >= end
+
+
+async def test_a_station_without_end_is_heard_by_each_of_those_it_is_played_to(
+    desk: Desk, tmp_path: Path
+) -> None:
+    music, listeners = endless_wav(tmp_path / "music.wav"), 0
+
+    async def station(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal listeners
+        listeners += 1
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + music)
+        while True:
+            writer.write(music[-16_000:])
+            await writer.drain()
+            await asyncio.sleep(0.2)
+
+    calls = [await desk.talk("desk-host", caller=name) for name in ("una", "due", "tre")]
+    made = await desk.ask(
+        desk.client.conferences.create, call_control_id=calls[0][1], name="Stations"
+    )
+    actions = desk.client.conferences.actions
+    for _, call_id in calls[1:]:
+        await desk.ask(actions.join, made.data.id, call_control_id=call_id)
+    async with bad_server(station) as port:
+        await desk.ask(
+            actions.play,
+            made.data.id,
+            audio_url=f"http://127.0.0.1:{port}/radio",
+            call_control_ids=[call_id for _, call_id in calls[:2]],
+        )
+        await asyncio.sleep(2.0)
+        heard = [len(heard_of(call, FILE_HZ)) for call, _ in calls]
+        await desk.ask(actions.end_conference, made.data.id)
+        for call, _ in calls:
+            await call.ended(5)
+
+    assert heard == [1, 1, 0]
+    assert listeners == 3, "one to see whether it ends, and one for each"
+
+
+async def test_a_dialled_call_joins_its_conference(desk: Desk) -> None:
+    host, host_id = await desk.talk("desk-host", caller="gina", play=Tone(CALLER_HZ))
+    made = await desk.ask(desk.client.conferences.create, call_control_id=host_id, name="Dialled")
+    dialled = await desk.ask(
+        desk.client.calls.dial,
+        connection_id=desk.connection_id,
+        from_="+15550001",
+        to=desk.site.phone.uri,
+        conference_config={"conference_name": "Dialled", "end_conference_on_exit": True},
+    )
+    guest = await (await desk.site.phone.incoming()).answer(play=Tone(CALLEE_HZ))
+    guest_leg = dialled.data.call_leg_id
+    joined = await desk.event(
+        "conference.participant.joined", lambda p: p["call_leg_id"] == guest_leg
+    )
+    await asyncio.sleep(0.8)
+    heard = [len(said_by(guest, host, CALLEE_HZ)), len(said_by(host, guest, CALLER_HZ))]
+    await guest.hang_up()
+    await host.ended(5)
+
+    assert joined["payload"]["conference_id"] == made.data.id
+    assert heard == [1, 1]
 
 
 async def test_a_whisper_is_heard_by_whom_it_is_meant_for(desk: Desk) -> None:
@@ -313,11 +385,20 @@ async def test_two_calls_are_bridged_and_end_together(desk: Desk) -> None:
     await desk.ask(desk.client.calls.actions.bridge, one_id, call_control_id_to_bridge_with=two_id)
     await desk.event("call.bridged", lambda p: p["call_control_id"] == two_id)
     await asyncio.sleep(0.8)
-    heard = [bool(heard_of(one, CALLEE_HZ)), bool(heard_of(two, CALLER_HZ))]
+    heard = [len(said_by(two, one, CALLEE_HZ)), len(said_by(one, two, CALLER_HZ))]
     await one.hang_up()
     await two.ended(5)
 
-    assert heard == [True, True]
+    assert heard == [1, 1], "without a gap"
+    for call_id in (one_id, two_id):
+        hung_up = await desk.event(
+            "call.hangup", lambda p, its=call_id: p["call_control_id"] == its
+        )
+        quality = hung_up["payload"]["call_quality_stats"]
+        inbound, outbound = quality["inbound"], quality["outbound"]
+        assert float(inbound["mos"]) > 3.0
+        assert min(int(inbound["packet_count"]), int(outbound["packet_count"])) > 30
+        assert int(inbound["skip_packet_count"]) == 0
 
 
 async def test_a_bridged_call_has_a_track_of_each_side(desk: Desk) -> None:
