@@ -57,7 +57,8 @@ from tapeline.flow import (
 from tapeline.flow.documents import Question
 from tapeline.net import Destinations, GuardedClient
 from tapeline.pipeline import Tools, Transcriber
-from tapeline.recording import Finaliser, recording_event, recover
+from tapeline.proof import Signer
+from tapeline.recording import Finaliser, Prover, recording_event, recover
 from tapeline.speech import FirstThatSpeaks, MoonshineRecogniser
 from tapeline.state import DataFolder, SqlStore, Vault, load_master_key
 from tapeline.storage import Buckets, Links, LocalStore, Places
@@ -118,9 +119,11 @@ def lay_ground(
 ) -> Ground:
     clock, buckets = SystemClock(), Buckets()
     files = Places(LocalStore(folder.recordings), buckets, partial(bucket_of, store))
+    prover = Prover(store=store, files=files, signer=Signer(folder.keys), drafts=folder.spool)
     finaliser = Finaliser(
         store=store,
         files=files,
+        prover=prover,
         tools=CoreSpoolTools(),
         clock=clock,
         spool=folder.spool,
@@ -133,6 +136,7 @@ def lay_ground(
         ownership=LocalOwnership.of_folder(folder.root),
         finaliser=finaliser,
         files=files,
+        prover=prover,
         link_of=links.link_of,
         track_link_of=links.track_link_of,
         sign_link=links.for_account,

@@ -7,6 +7,7 @@ import typer
 from tapeline import __version__
 from tapeline.cli import admin, endpoints, policies, trunks
 from tapeline.cli.demo import demo
+from tapeline.cli.proof import export_chain, verify
 from tapeline.cli.serve import serve
 from tapeline.cli.storage import storage
 
@@ -41,6 +42,8 @@ def root(
 
 app.command()(serve)
 app.command()(demo)
+app.command()(verify)
+admin.recordings.command("chain")(export_chain)
 app.add_typer(admin.account, name="account")
 app.add_typer(admin.application, name="app")
 app.add_typer(admin.number, name="number")

@@ -18,6 +18,7 @@ from tapeline.domain.port import Clock, Engine, Ownership, SoundSource, Store
 from tapeline.domain.recording import Recording, Track
 from tapeline.domain.storage import Bucket
 from tapeline.domain.verb import AnswerDocument
+from tapeline.recording import Prover
 from tapeline.telemetry import Bugs
 
 ROOM_RATE_HZ = 8000
@@ -126,6 +127,7 @@ class Parts:
     ownership: Ownership
     finaliser: Finaliser
     files: RecordingFiles
+    prover: Prover
     link_of: Callable[[Recording], str]
     """The address of a recording without a signature; its path never changes."""
     track_link_of: Callable[[Recording, Track], str]

@@ -29,6 +29,7 @@ from tapeline.domain.id import (
     TranscriptId,
     TrunkId,
 )
+from tapeline.domain.manifest import Manifest, PersonalValue
 from tapeline.domain.policy import PolicySubject, RecordPolicy
 from tapeline.domain.recording import Recording, Track
 from tapeline.domain.signal import (
@@ -352,6 +353,26 @@ class TrackRows(Protocol):
         """In the order of their numbers."""
 
 
+class ManifestRows(Protocol):
+    def head(self, account_id: AccountId) -> Manifest | None:
+        """The newest link of the account's chain. In a write nobody else adds to that chain until
+        the transaction ends.
+        """
+
+    def add(self, manifest: Manifest) -> None: ...
+    def of_recording(self, recording_id: RecordingId) -> Sequence[Manifest]:
+        """In the order of their numbers."""
+
+    def chain(self, account_id: AccountId, *, after: int, limit: int) -> Sequence[Manifest]:
+        """Links with higher numbers than `after`, in order."""
+
+    def add_values(self, recording_id: RecordingId, values: Sequence[PersonalValue]) -> None: ...
+    def values(self, recording_id: RecordingId) -> Sequence[PersonalValue]:
+        """By name; none when they were erased."""
+
+    def erase_values(self, recording_id: RecordingId) -> None: ...
+
+
 class TranscriptRows(Protocol):
     def add(self, transcript: Transcript) -> None: ...
     def update(self, transcript: Transcript) -> None: ...
@@ -487,6 +508,7 @@ class Transaction(Protocol):
     participants: ParticipantRows
     recordings: RecordingRows
     tracks: TrackRows
+    manifests: ManifestRows
     transcripts: TranscriptRows
     deliveries: DeliveryRows
     endpoints: EndpointRows

@@ -2,15 +2,15 @@
 
     1  the row says `finalising` and holds every fact about the file      one transaction
     2  the audio, its tracks and what belongs to them move to their keys  durable renames
-    3  the row is terminal, its event and callback are stored             one transaction
-    4  the spool folder goes
+    3  the row is terminal, its manifest, event and callback are stored   one transaction
+    4  the manifest's file is laid beside the audio, the spool folder goes
 
 Each step can be done twice. A crash after 1 or within 2 leaves the audio in the spool or at its
 key, and the facts in the row: `recover` goes on from there.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from tapeline.domain.recording import (
     RecordingState,
 )
 from tapeline.domain.signal import RecordingFinished, RepairReport
+from tapeline.proof import AudioEvidence
 from tapeline.recording.events import recording_event
 from tapeline.recording.facts import (
     WRITER_FAILED,
@@ -36,6 +37,7 @@ from tapeline.recording.facts import (
     terminal,
     with_facts,
 )
+from tapeline.recording.prove import Prover
 from tapeline.recording.tracks import FOLDER as TRACKS_FOLDER
 from tapeline.recording.tracks import track_folder, tracks_of
 
@@ -55,17 +57,19 @@ def companion_keys(storage_key: str) -> dict[str, str]:
 class Finaliser:
     """Wired by `node`; called by the dispatcher of signals, and by `recover` at the start."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 what it stands on
         self,
         *,
         store: Store,
         files: RecordingStore,
         tools: SpoolTools,
+        prover: Prover,
         clock: Clock,
         spool: Path,
         link_of: Callable[[Recording], str],
     ) -> None:
         self.store = store
+        self.prover = prover
         self.files = files
         self.tools = tools
         self.spool = spool
@@ -99,7 +103,10 @@ class Finaliser:
         if row.sample_count > 0:
             await self._move(folder, row.storage_key)
             lost = await self._move_tracks(row, folder)
-        done = await self.store.write(lambda tx: self._finish(tx, row.id, lost))
+        tracks = await self.store.read(lambda tx: tx.tracks.of_recording(row.id))
+        evidence = await self.prover.gather(row, [t for t in tracks if t.number not in lost])
+        done = await self.store.write(lambda tx: self._finish(tx, row.id, lost, evidence))
+        await self.prover.lay_document(done)
         if done.state is not RecordingState.FAILED:  # what could not be used stays for people
             await asyncio.to_thread(clear_spool, folder)
         return done
@@ -128,7 +135,11 @@ class Finaliser:
                 await self.files.put(folder / name, target)
 
     def _finish(
-        self, tx: Transaction, recording_id: RecordingId, lost: frozenset[int]
+        self,
+        tx: Transaction,
+        recording_id: RecordingId,
+        lost: frozenset[int],
+        evidence: Mapping[int, AudioEvidence],
     ) -> Recording:
         row = _row(tx, recording_id)
         if row.state in TERMINAL_STATES:
@@ -140,6 +151,7 @@ class Finaliser:
         done = terminal(row)
         tx.recordings.update(done)
         now_ms = self._clock.now_ms()
+        self.prover.add_recording(tx, done, evidence, now_ms)
         tx.emit(recording_event(tx, RecordingFinishedEvent, done, now_ms, self._link_of(done)))
         return done
 

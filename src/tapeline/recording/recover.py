@@ -106,7 +106,7 @@ def _list_for(done: Recording, recovery: Recovery) -> list[RecordingId]:
 
 
 async def _orphans(finaliser: Finaliser, known: set[RecordingId]) -> list[str]:
-    """Also clears the folders of recordings whose last step alone was missing."""
+    """Also takes the last step of recordings for which it alone was missing."""
     orphans = []
     for name in await asyncio.to_thread(_folders, finaliser.spool):
         recording_id = RecordingId(name)
@@ -116,6 +116,8 @@ async def _orphans(finaliser: Finaliser, known: set[RecordingId]) -> list[str]:
         row = await _row_of(finaliser, recording_id)
         has_audio = await asyncio.to_thread((folder / AUDIO).exists)
         if row is not None and not has_audio:
+            if row.state is not RecordingState.DELETED:
+                await finaliser.prover.lay_document(row)
             await asyncio.to_thread(clear_spool, folder)
         else:
             orphans.append(name)

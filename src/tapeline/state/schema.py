@@ -246,6 +246,33 @@ tracks = sa.Table(
     _text("storage_key"),
 )
 
+manifests = sa.Table(
+    "manifests",
+    metadata,
+    _seq(),
+    _owner(),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    _text("kind"),
+    _text("recording_id"),
+    _text("body"),
+    _text("sha256"),
+    _text("signature"),
+    _text("key_id"),
+    _ms("created_at_ms"),
+    sa.UniqueConstraint("account_id", "number"),
+    sa.Index(None, "recording_id"),
+)
+"""Links are never changed or removed: an account's chain is its numbers from 1."""
+
+personal_values = sa.Table(
+    "personal_values",
+    metadata,
+    sa.Column("recording_id", sa.String, sa.ForeignKey("recordings.id"), primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("salt", sa.LargeBinary, nullable=False),
+    _text("value"),
+)
+
 transcripts = sa.Table(
     "transcripts",
     metadata,

@@ -27,6 +27,7 @@ class SqlTransaction:
     participants: port.ParticipantRows
     recordings: port.RecordingRows
     tracks: port.TrackRows
+    manifests: port.ManifestRows
     transcripts: port.TranscriptRows
     deliveries: port.DeliveryRows
     endpoints: port.EndpointRows
@@ -53,6 +54,7 @@ class SqlTransaction:
         self.participants = rows.ParticipantRows(connection)
         self.recordings = rows.RecordingRows(connection)
         self.tracks = rows.TrackRows(connection)
+        self.manifests = rows.ManifestRows(connection, may_write=may_write)
         self.transcripts = rows.TranscriptRows(connection)
         self.deliveries = rows.DeliveryRows(connection)
         self.endpoints = rows.EndpointRows(connection)

@@ -56,9 +56,11 @@ from tapeline.domain.verb import (
 from tapeline.engine import MemoryEngine
 from tapeline.flow import CallPrograms, Commanded, Documents, Program, Walker
 from tapeline.flow.documents import Question, Reply
-from tapeline.recording import recording_event
+from tapeline.proof import Signer
+from tapeline.recording import Prover, recording_event
 from tapeline.recording.facts import of_finished, terminal, with_facts
 from tapeline.state import SqlStore, Vault
+from tapeline.storage import LocalStore
 from tapeline.telemetry import Bugs
 
 EventT = TypeVar("EventT", bound=event.Event)
@@ -441,6 +443,12 @@ async def world(
         return f"http://node/media/{recording.id}.{recording.format}"
 
     finaliser = MemoryFinaliser(store, link_of)
+    prover = Prover(
+        store=store,
+        files=LocalStore(folder / "recordings"),
+        signer=Signer(folder / "keys"),
+        drafts=folder,
+    )
     parts = Parts(
         store=store,
         engine=engine,
@@ -448,6 +456,7 @@ async def world(
         ownership=LocalOwnership(NodeId("node-1")),
         finaliser=finaliser,
         files=files,
+        prover=prover,
         link_of=link_of,
         track_link_of=lambda recording, track: f"{link_of(recording)}/{track.number}",
         sign_link=lambda url, account, now_ms: f"{url}?for={account.id}&at={now_ms}",

@@ -1,5 +1,6 @@
 """From the last sample to the terminal row: each kind of end, and each step done twice."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.contract import stores
+from tests.contract.stores import ACCOUNT_ID
 from tests.unit.delivery.doubles import StandingClock
 from tests.unit.recording.doubles import (
     DyingFiles,
@@ -23,7 +25,8 @@ from tests.unit.recording.doubles import (
 from tapeline.domain.error import RecordingNotFound
 from tapeline.domain.id import RecordingId
 from tapeline.domain.recording import Health, HealthNote, RecordingEnd, RecordingState
-from tapeline.recording import Finaliser, recover
+from tapeline.proof import Signer
+from tapeline.recording import Finaliser, Prover, recover
 from tapeline.state import SqlStore
 from tapeline.storage import LocalStore
 
@@ -45,6 +48,12 @@ class Place:
             "store": self.store,
             "files": LocalStore(self.root / "recordings"),
             "tools": self.tools,
+            "prover": Prover(
+                store=changed.get("store", self.store),
+                files=changed.get("files", LocalStore(self.root / "recordings")),
+                signer=Signer(self.root / "keys"),
+                drafts=self.root / "spool",
+            ),
             "clock": StandingClock(),
             "spool": self.root / "spool",
             "link_of": lambda row: f"http://node/{row.id}",
@@ -65,7 +74,12 @@ class Place:
         await self.store.write(lambda tx: tx.recordings.add(row))
 
 
-ALL_FILES = ["rec-1.blocks.sha256", "rec-1.journal.jsonl", "rec-1.wav"]
+ALL_FILES = [
+    "rec-1.blocks.sha256",
+    "rec-1.journal.jsonl",
+    "rec-1.manifest.json",
+    "rec-1.wav",
+]
 
 
 @pytest.fixture
@@ -130,7 +144,7 @@ async def test_r27_when_nothing_was_ever_heard_it_is_absent(place: Place) -> Non
     done = await place.finaliser().finalise(REC, finished(0))
 
     assert (done.state, done.reason) == (RecordingState.ABSENT, "nothing was heard")
-    assert place.files == []
+    assert place.files == ["rec-1.manifest.json"]
     assert len(place.told.events) == 1
 
 
@@ -145,12 +159,72 @@ async def test_r08_when_nothing_could_be_written_it_has_failed(place: Place) -> 
     )
 
 
+async def links(place: Place) -> list[dict[str, Any]]:
+    chain = await place.store.read(lambda tx: tx.manifests.chain(ACCOUNT_ID, after=0, limit=99))
+    return [json.loads(link.body) for link in chain]
+
+
+@pytest.mark.parametrize("sound", [b"", None])
+async def test_what_failed_or_is_absent_has_a_manifest_without_audio(
+    place: Place, sound: bytes | None
+) -> None:
+    await place.add()
+    if sound is not None:
+        write_spool(place.spool, sound, is_finished=True)
+    end = finished(0) if sound is not None else finished(0, reason="writer_failed", sha256="")
+
+    done = await place.finaliser().finalise(REC, end)
+
+    (link,) = await links(place)
+    assert link["recording"]["state"] == done.state.value
+    assert link["recording"]["reason"] == done.reason
+    assert link["audio"] is None
+    assert "rec-1.manifest.json" in place.files
+
+
+async def test_when_the_row_is_terminal_its_manifest_stands_before_anybody_is_told(
+    place: Place,
+) -> None:
+    seen: list[int] = []
+    place.store.subscribe(
+        in_transaction=lambda tx, _event: seen.append(len(tx.manifests.of_recording(REC)))
+    )
+    await place.add()
+    write_spool(place.spool, SOUND, is_finished=True)
+
+    await place.finaliser().finalise(REC, finished())
+
+    assert seen == [1]
+
+
+async def test_a_disk_that_refuses_the_manifest_s_file_refuses_nothing_else(
+    place: Place,
+) -> None:
+    class Full(LocalStore):
+        async def put(self, source: Path, key: str) -> None:
+            if key.endswith(".manifest.json"):
+                raise OSError(28, "No space left on device")
+            await super().put(source, key)
+
+    await place.add()
+    write_spool(place.spool, SOUND, is_finished=True)
+    finaliser = place.finaliser(files=Full(place.root / "recordings"))
+
+    done = await finaliser.finalise(REC, finished())
+
+    assert done.state is RecordingState.COMPLETED
+    assert len(await links(place)) == 1
+    await place.finaliser().prover.lay_missing_document(done)
+    assert place.files == ALL_FILES
+
+
 async def test_an_end_that_is_reported_twice_is_told_once(place: Place) -> None:
     await place.add()
     write_spool(place.spool, SOUND, is_finished=True)
 
     first = await place.finaliser().finalise(REC, finished())
     assert await place.finaliser().finalise(REC, finished()) == first
+    assert len(await links(place)) == 1
     assert len(place.told.events) == 1
 
 

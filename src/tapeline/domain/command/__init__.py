@@ -81,6 +81,7 @@ from tapeline.domain.command.policies import (
     RemovePolicy,
     SetPolicy,
 )
+from tapeline.domain.command.proof import GetChain, GetProof, ProofView
 from tapeline.domain.command.recordings import (
     DeleteRecording,
     DeleteRecordings,
@@ -153,7 +154,9 @@ __all__ = [
     "GetAccount",
     "GetApplication",
     "GetCall",
+    "GetChain",
     "GetConference",
+    "GetProof",
     "GetRecording",
     "GetTranscript",
     "GetTrunk",
@@ -184,6 +187,7 @@ __all__ = [
     "PlayToCall",
     "PlayToConference",
     "PolicyView",
+    "ProofView",
     "RecordOnAnswer",
     "RecordingFilter",
     "RecordingPage",

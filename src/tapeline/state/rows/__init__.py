@@ -8,6 +8,7 @@ from tapeline.state.rows.conferences import ConferenceRows
 from tapeline.state.rows.deliveries import DeliveryRows
 from tapeline.state.rows.endpoints import EndpointRows
 from tapeline.state.rows.events import EventRows
+from tapeline.state.rows.manifests import ManifestRows
 from tapeline.state.rows.numbers import NumberRows
 from tapeline.state.rows.participants import ParticipantRows
 from tapeline.state.rows.policies import PolicyRows
@@ -27,6 +28,7 @@ __all__ = [
     "DeliveryRows",
     "EndpointRows",
     "EventRows",
+    "ManifestRows",
     "NumberRows",
     "ParticipantRows",
     "PolicyRows",
