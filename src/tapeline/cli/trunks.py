@@ -9,6 +9,7 @@ from tapeline.cli.options import AsJson, ConfigFile, DataDir, OfAccount, group, 
 from tapeline.cli.show import show_many, show_one
 from tapeline.domain.command import (
     AddTrunk,
+    CheckTrunk,
     GetTrunk,
     ListTrunks,
     RemoveTrunk,
@@ -161,6 +162,23 @@ def show_trunk(
     """Show a trunk's settings."""
     command = GetTrunk(account_id=AccountId(account_id) if account_id else None, name=name)
     show_one(ask(configured(config=config, data_dir=data_dir), command), as_json=json)
+
+
+@trunk.command("check")
+def check_trunk(
+    name: Name,
+    *,
+    account_id: Account = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Ask the running node how a trunk fares; exit status 1 when calls there would fail."""
+    command = CheckTrunk(account_id=AccountId(account_id) if account_id else None, name=name)
+    view = ask(configured(config=config, data_dir=data_dir), command)
+    show_one(view, as_json=json)
+    if not view.is_well:
+        raise typer.Exit(1)
 
 
 @trunk.command("passwd")

@@ -52,6 +52,7 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.AddTrunk: trunk_commands.add_trunk,
     commands.ListTrunks: trunk_commands.list_trunks,
     commands.GetTrunk: trunk_commands.get_trunk,
+    commands.CheckTrunk: trunk_commands.check_trunk_state,
     commands.SetTrunkPassword: trunk_commands.set_trunk_password,
     commands.RemoveTrunk: trunk_commands.remove_trunk,
     commands.SetPolicy: policy.set_policy,

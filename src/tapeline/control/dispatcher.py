@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import partial
 from typing import Any
 
-from tapeline.control import bridges, recordings
+from tapeline.control import bridges, endpoints, recordings
 from tapeline.control.calls import arrivals
 from tapeline.control.calls import signals as call_signals
 from tapeline.control.conferences import signals as conference_signals
@@ -33,6 +33,7 @@ class Dispatcher:
             signal.ParticipantJoined: partial(conference_signals.note_joined, parts),
             signal.ParticipantLeft: self._note_left,
             signal.RoomEmpty: partial(conference_signals.note_room_empty, parts),
+            signal.EndpointRegistered: partial(endpoints.note_registered, parts),
             signal.RecordingArmed: partial(recordings.note_armed, parts),
             signal.RecordingResumed: partial(recordings.note_resumed, parts),
             signal.RecordingFinished: partial(recordings.note_finished, parts),
@@ -66,12 +67,36 @@ class Dispatcher:
                 self._parts.counts.add("recorder_trouble")
                 live = self._parts.live.recorders.get(recorder)
                 _log.error("recorder_trouble", recording=live.id if live else None, detail=detail)
+            case signal.TrunkRegistered() | signal.TrunkUnregistered() | signal.TrunkTarget():
+                self._note_trunk(received)
             case signal.CoreTrouble(detail=detail):
                 self._parts.counts.add("core_trouble")
                 _log.error("core_trouble", detail=detail)
             case _:
                 return False
         return True
+
+    def _note_trunk(
+        self, told: signal.TrunkRegistered | signal.TrunkUnregistered | signal.TrunkTarget
+    ) -> None:
+        states, now_ms = self._parts.trunks, self._parts.clock.now_ms()
+        match told:
+            case signal.TrunkRegistered():
+                states.note_registered(told, now_ms)
+                _log.info("trunk_registered", trunk=told.trunk, expires_s=told.expires_s)
+            case signal.TrunkUnregistered():
+                states.note_unregistered(told, now_ms)
+                self._parts.counts.add("trunk_registrations_failed")
+                _log.warning(
+                    "trunk_unregistered",
+                    trunk=told.trunk,
+                    sip_status=told.sip_status,
+                    detail=told.detail,
+                )
+            case signal.TrunkTarget():
+                states.note_target(told, now_ms)
+                word = "trunk_target_up" if told.is_up else "trunk_target_down"
+                _log.warning(word, trunk=told.trunk, uri=told.uri, sip_status=told.sip_status)
 
     async def _note_left(self, left: signal.ParticipantLeft) -> None:
         await bridges.note_left(self._parts, left)
@@ -80,6 +105,8 @@ class Dispatcher:
     def _keys(self, received: signal.Signal) -> list[Hashable]:
         """The things it is about; the end of a call empties a seat, so it is the room's too."""
         keys = [(name, getattr(received, name)) for name in _THINGS if hasattr(received, name)]
+        if isinstance(received, signal.EndpointRegistered):
+            keys.append(("endpoint", received.owner))
         if isinstance(received, signal.CallEnded):
             live_call = self._parts.live.calls.get(received.leg)
             if live_call is not None and live_call.seat is not None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from tapeline.control.applications import own_application
 from tapeline.control.checks import check_caller
 from tapeline.control.parts import Parts
-from tapeline.control.tables import push_credentials
+from tapeline.control.tables import push_credentials, push_locations
+from tapeline.domain import signal
 from tapeline.domain.command import (
     AddEndpoint,
     Done,
@@ -21,6 +22,9 @@ from tapeline.domain.error import AccountNotFound, AlreadyExists, EndpointNotFou
 from tapeline.domain.id import AccountId, EndpointId, EpochMs, new_uuid
 from tapeline.domain.policy import PolicySubject
 from tapeline.domain.port import Transaction
+from tapeline.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _SHORTEST_PASSWORD, _LONGEST_PASSWORD = 8, 128
@@ -90,7 +94,37 @@ async def remove_endpoint(parts: Parts, command: RemoveEndpoint) -> Done:
 
     await parts.store.write(work)
     await push_credentials(parts)
+    await push_locations(parts)
     return Done()
+
+
+async def note_registered(parts: Parts, registered: signal.EndpointRegistered) -> None:
+    """Kept, so that a restart does not lose where the phones are."""
+    endpoint_id = EndpointId(registered.owner)
+
+    def work(tx: Transaction) -> Endpoint | None:
+        endpoint = tx.endpoints.get(endpoint_id)
+        if endpoint is not None:  # else it was removed in this moment
+            tx.endpoints.replace_bindings(endpoint_id, bindings_of(registered))
+        return endpoint
+
+    endpoint = await parts.store.write(work)
+    if endpoint is not None:
+        _log.info(
+            "endpoint_registered", endpoint=endpoint.username, contacts=len(registered.contacts)
+        )
+
+
+def bindings_of(registered: signal.EndpointRegistered) -> list[Binding]:
+    return [
+        Binding(
+            endpoint_id=EndpointId(registered.owner),
+            contact=contact,
+            route=route,
+            expires_unix_ms=expires_unix_ms,
+        )
+        for contact, route, expires_unix_ms in registered.contacts
+    ]
 
 
 def own_endpoint(tx: Transaction, account_id: AccountId | None, username: str) -> Endpoint:

@@ -6,7 +6,8 @@ A process that takes no calls has nobody to tell; its changes are told when a no
 from collections.abc import Sequence
 
 from tapeline.control.parts import Parts
-from tapeline.domain.endpoint import Endpoint, hash_password
+from tapeline.domain.endpoint import Binding, Endpoint, hash_password
+from tapeline.domain.id import EndpointId
 from tapeline.domain.port import Transaction
 from tapeline.domain.trunk import Trunk
 from tapeline.telemetry import get_logger
@@ -56,3 +57,22 @@ async def push_sources(parts: Parts) -> None:
     async with parts.live.locks.hold("sources"):
         trunks = await parts.store.read(lambda tx: tx.trunks.all(None))
         await parts.engine.set_sources([(each.id, each.sources) for each in trunks if each.sources])
+
+
+async def push_locations(parts: Parts) -> None:
+    """Those that have not expired."""
+    if not parts.trunks.is_kept:
+        return
+    async with parts.live.locks.hold("locations"):
+        found = await parts.store.read(lambda tx: tx.endpoints.bindings(None))
+        now_ms = parts.clock.now_ms()
+        places: dict[EndpointId, list[Binding]] = {}
+        for binding in found:
+            if binding.expires_unix_ms > now_ms:
+                places.setdefault(binding.endpoint_id, []).append(binding)
+        await parts.engine.set_locations(
+            [
+                (owner, [(each.contact, each.route, each.expires_unix_ms) for each in bindings])
+                for owner, bindings in places.items()
+            ]
+        )

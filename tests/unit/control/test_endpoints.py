@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.unit.control.support import World, document
+from tests.unit.control.support import World, document, world
 
 from tapeline.control.trunks.commands import take_up
 from tapeline.domain import event
@@ -25,13 +25,22 @@ from tapeline.domain.error import (
     Invalid,
 )
 from tapeline.domain.id import AccountId, ApplicationId
+from tapeline.domain.signal import EndpointRegistered
 
 PASSWORD = "correct horse"
+LATER_MS = 1_900_000_000_000
+AT_HOME = ("sip:alice@192.0.2.1:5060", "udp;192.0.2.1:5060", LATER_MS)
+ON_THE_WAY = ("sip:alice@192.0.2.2;transport=tls", "tls;198.51.100.7:40000", LATER_MS)
 
 
 async def added(node: World, username: str = "alice", **more: Any) -> EndpointView:
     fields = {"account_id": node.account.id, "password": PASSWORD, **more}
     return await node.control.execute(AddEndpoint(username=username, **fields))
+
+
+async def registered(node: World, owner: str, *contacts: tuple[str, str, int]) -> None:
+    node.engine.post(EndpointRegistered(owner=owner, contacts=list(contacts)))
+    await node.settled()
 
 
 async def application_id(node: World) -> ApplicationId:
@@ -57,7 +66,8 @@ async def test_the_core_gets_the_hashes_of_a_running_node_s_endpoints(node: Worl
 
 async def test_a_new_password_and_a_removal_reach_the_core(node: World) -> None:
     await take_up(node.parts)
-    await added(node)
+    view = await added(node)
+    await registered(node, view.id, AT_HOME)
 
     await node.control.execute(
         SetEndpointPassword(account_id=None, username="alice", password="battery staple")
@@ -67,6 +77,7 @@ async def test_a_new_password_and_a_removal_reach_the_core(node: World) -> None:
 
     await node.control.execute(RemoveEndpoint(account_id=None, username="alice"))
     assert node.engine.credentials == []
+    assert node.engine.locations == {}
     assert await node.control.execute(ListEndpoints()) == ()
 
 
@@ -77,6 +88,26 @@ async def test_a_password_of_another_realm_is_not_taken_for_ours(node: World) ->
     await take_up(node.parts)
 
     assert node.engine.credentials == []
+
+
+async def test_where_an_endpoint_is_survives_a_restart(tmp_path: Any) -> None:
+    async with world(tmp_path) as node:
+        view = await added(node)
+        gone = ("sip:alice@192.0.2.3", "udp;192.0.2.3:5060", node.clock.at_ms - 1)
+        await registered(node, view.id, AT_HOME, ON_THE_WAY, gone)
+        (shown,) = await node.control.execute(ListEndpoints(account_id=node.account.id))
+        assert [each.contact for each in shown.registered] == [AT_HOME[0], ON_THE_WAY[0]]
+
+    async with world(tmp_path, with_account=False) as node:
+        await take_up(node.parts)
+        assert node.engine.locations == {view.id: [AT_HOME, ON_THE_WAY]}
+
+
+async def test_a_registration_of_a_removed_endpoint_is_nothing(node: World) -> None:
+    await registered(node, "nobody", AT_HOME)
+
+    assert node.bugs.count == 0
+    assert await node.store.read(lambda tx: tx.endpoints.bindings(None)) == []
 
 
 async def test_a_call_of_an_endpoint_is_its_account_s_and_its_application_s(node: World) -> None:

@@ -12,11 +12,13 @@ from tapeline.domain.call import CallState, EndCause, EndSource
 from tapeline.domain.command import (
     AddEndpoint,
     AddTrunk,
+    CheckTrunk,
     CreateAccount,
     GetTrunk,
     ListCalls,
     ListTrunks,
     RemoveTrunk,
+    SetTrunkPassword,
     TrunkView,
 )
 from tapeline.domain.e164 import NumberRules
@@ -24,10 +26,13 @@ from tapeline.domain.endpoint import hash_password
 from tapeline.domain.error import (
     AlreadyExists,
     Conflict,
+    EngineFailed,
     Invalid,
     TrunkNotFound,
+    Unavailable,
 )
 from tapeline.domain.id import AccountId, EpochMs, TrunkId
+from tapeline.domain.signal import TrunkRegistered, TrunkTarget, TrunkUnregistered
 from tapeline.domain.trunk import CallerRules, Trunk
 from tapeline.domain.trunk import TrunkTarget as Target
 
@@ -58,6 +63,10 @@ async def registering(node: World) -> TrunkView:
     )
 
 
+async def checked(node: World, name: str = "carrier") -> TrunkView:
+    return await node.control.execute(CheckTrunk(account_id=None, name=name))
+
+
 async def test_a_node_takes_up_the_trunks_that_are_there(node: World) -> None:
     view = await registering(node)
     assert node.engine.commands == []
@@ -65,16 +74,44 @@ async def test_a_node_takes_up_the_trunks_that_are_there(node: World) -> None:
     await take_up(node.parts)
 
     assert node.engine.sources == {view.trunk.id: ["192.0.2.0/24"]}
+    assert node.engine.watched == {view.trunk.id: [FIRST, SECOND]}
+    (register,) = [each for each in node.engine.commands if each.name == "register"]
+    assert register.arguments == {
+        "trunk": view.trunk.id,
+        "registrar": FIRST,
+        "aor": "sip:us@a.carrier.example",
+        "username": "us",
+        "password": PASSWORD,
+        "expires_s": 600,
+    }
 
 
 async def test_what_is_added_removed_and_changed_reaches_a_running_core(node: World) -> None:
     await take_up(node.parts)
     view = await registering(node)
-    assert node.engine.sources == {view.trunk.id: ["192.0.2.0/24"]}
+    assert node.engine.registrations == {view.trunk.id: FIRST}
+
+    await node.control.execute(
+        SetTrunkPassword(account_id=None, name="carrier", password="another secret")
+    )
+    registers = [each for each in node.engine.commands if each.name == "register"]
+    assert registers[-1].arguments["password"] == "another secret"
 
     await node.control.execute(RemoveTrunk(account_id=None, name="carrier"))
-    assert node.engine.sources == {}
+    assert (node.engine.registrations, node.engine.watched, node.engine.sources) == ({}, {}, {})
     assert await node.control.execute(ListTrunks()) == ()
+
+
+async def test_a_trunk_that_the_core_refuses_keeps_no_other_from_being_taken_up(
+    node: World,
+) -> None:
+    await added(node, "first", username="us", password=PASSWORD, registers=True)
+    second = await added(node, "second", username="us", password=PASSWORD, registers=True)
+    node.engine.refuse_next("register", EngineFailed("register", "no such host"))
+
+    await take_up(node.parts)
+
+    assert node.engine.registrations == {second.trunk.id: FIRST}
 
 
 async def test_a_trunk_that_proves_itself_is_known_by_its_digest(node: World) -> None:
@@ -84,6 +121,36 @@ async def test_a_trunk_that_proves_itself_is_known_by_its_digest(node: World) ->
 
     hashes = hash_password("us", "tapeline", PASSWORD)
     assert node.engine.credentials == [("us", view.trunk.id, hashes.md5, hashes.sha256)]
+
+
+async def test_a_check_says_what_the_core_has_told(node: World) -> None:
+    await take_up(node.parts)
+    trunk_id = (await registering(node)).trunk.id
+    node.engine.post(TrunkRegistered(trunk=trunk_id, expires_s=300))
+    node.engine.post(TrunkTarget(trunk=trunk_id, uri=FIRST, is_up=True, sip_status=200))
+    node.engine.post(TrunkTarget(trunk=trunk_id, uri=SECOND, is_up=False, sip_status=503))
+    await node.settled()
+
+    state = (await checked(node)).state
+    assert state is not None
+    assert (state.registration.is_registered, state.registration.expires_s) == (True, 300)
+    assert {uri: each.is_up for uri, each in state.targets.items()} == {FIRST: True, SECOND: False}
+    assert state.targets[SECOND].sip_status == 503
+
+    node.engine.post(TrunkUnregistered(trunk=trunk_id, sip_status=403, detail="wrong password"))
+    await node.settled()
+    state = (await checked(node)).state
+    assert state is not None
+    assert not state.registration.is_registered
+    assert (state.registration.sip_status, state.registration.detail) == (403, "wrong password")
+
+
+async def test_without_a_running_node_nobody_knows_how_a_trunk_fares(node: World) -> None:
+    view = await added(node)
+
+    assert view.state is None
+    with pytest.raises(Unavailable):
+        await checked(node)
 
 
 async def test_no_password_leaves_the_control_plane(node: World) -> None:

@@ -115,6 +115,7 @@ from tapeline.domain.command.transcripts import (
 )
 from tapeline.domain.command.trunks import (
     AddTrunk,
+    CheckTrunk,
     GetTrunk,
     ListTrunks,
     RemoveTrunk,
@@ -134,6 +135,7 @@ __all__ = [
     "CallFilter",
     "CallPage",
     "CheckBuckets",
+    "CheckTrunk",
     "Command",
     "ConferenceRef",
     "ConferenceView",

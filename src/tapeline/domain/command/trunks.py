@@ -51,6 +51,14 @@ class GetTrunk(Command[TrunkView]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckTrunk(Command[TrunkView]):
+    """As GetTrunk, by a node that runs. Raises Unavailable without one."""
+
+    account_id: AccountId | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetTrunkPassword(Command[TrunkView]):
     """A registration is made anew with it. Raises as GetTrunk."""
 
