@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         udp: vec![address.parse()?],
         streams: Vec::new(),
         tls: Default::default(),
+        dns: vec![],
         advertised: None,
         ports: PortPool::new([127, 0, 0, 1].into(), 20_000..=39_999)?,
         codecs: Preference::default(),

@@ -16,6 +16,7 @@ use tapeline_core::boundary::dial::Dial;
 use tapeline_core::boundary::digits::DigitString;
 use tapeline_core::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
 use tapeline_core::boundary::identity::{BadIdentity, ContactRow, Credentials, Locations, Sources};
+use tapeline_core::boundary::transport::Transport;
 use tapeline_core::boundary::trunk::{Registration, Watch};
 use tapeline_core::media::codec::Rate;
 use tapeline_core::media::room::participant::{Changes, Settings};
@@ -25,7 +26,7 @@ use tapeline_core::record::spec::{
     BeepRule, ChannelLayout, Format, PauseRule, RecordingSpec, Target,
 };
 use tapeline_core::sdp::Preference;
-use tapeline_core::sip::{SrtpPolicy, SrtpRule};
+use tapeline_core::sip::{SrtpPolicy, SrtpRule, TlsFiles};
 
 use crate::error::{guarded, guarded_by, refused};
 use crate::event::{PyEvent, to_python};
@@ -65,7 +66,9 @@ impl Core {
         max_plays = 512,
         codecs = all_codecs(), room_rate_limit_hz = 16_000,
         reserve_bytes = 0, ring_limit_ms = 180_000, srtp = "accept", sdes_over_plain_sip = false,
-        realm = "tapeline",
+        realm = "tapeline", sip_tcp = Vec::new(), sip_tls = Vec::new(), sip_ws = Vec::new(),
+        sip_wss = Vec::new(), tls_certificate = PathBuf::new(), tls_key = PathBuf::new(),
+        tls_client_ca = PathBuf::new(), tls_trust = PathBuf::new(), dns = Vec::new(),
     ))]
     #[allow(clippy::too_many_arguments)] // Keywords of one Python call.
     fn new(
@@ -90,11 +93,36 @@ impl Core {
         srtp: &str,
         sdes_over_plain_sip: bool,
         realm: &str,
+        sip_tcp: Vec<String>,
+        sip_tls: Vec<String>,
+        sip_ws: Vec<String>,
+        sip_wss: Vec<String>,
+        tls_certificate: PathBuf,
+        tls_key: PathBuf,
+        tls_client_ca: PathBuf,
+        tls_trust: PathBuf,
+        dns: Vec<String>,
     ) -> PyResult<Self> {
+        let mut sip_streams = Vec::new();
+        for (transport, texts) in [
+            (Transport::Tcp, &sip_tcp),
+            (Transport::Tls, &sip_tls),
+            (Transport::Ws, &sip_ws),
+            (Transport::Wss, &sip_wss),
+        ] {
+            let addresses: Vec<SocketAddr> = parse_all(texts, "an address with a port")?;
+            sip_streams.extend(addresses.into_iter().map(|address| (transport, address)));
+        }
         let config = CoreConfig {
             sip_udp: parse_all(&sip_udp, "an address with a port")?,
-            sip_streams: Vec::new(),
-            tls: Default::default(),
+            sip_streams,
+            tls: TlsFiles {
+                certificate: tls_certificate,
+                key: tls_key,
+                client_ca: tls_client_ca,
+                trust: tls_trust,
+            },
+            dns: parse_name_servers(&dns)?,
             advertised: parse_advertised(rtp_address)?,
             rtp_ports: rtp_ports.0..=rtp_ports.1,
             codecs: parse_codecs(&codecs, room_rate_limit_hz)?,
@@ -117,6 +145,15 @@ impl Core {
 
     fn sip_addresses(&self) -> Vec<String> {
         self.running.sip_addresses().iter().map(SocketAddr::to_string).collect()
+    }
+
+    fn sip_stream_addresses(&self) -> Vec<(&'static str, String)> {
+        let doors = self.running.sip_stream_addresses().iter();
+        doors.map(|(transport, address)| (transport.name(), address.to_string())).collect()
+    }
+
+    fn reload_tls(&self, py: Python<'_>) -> PyResult<()> {
+        self.guarded(|| py.detach(|| self.running.reload_tls()).map_err(not_started))
     }
 
     fn fileno(&self) -> i32 {
@@ -144,7 +181,7 @@ impl Core {
         self.sip(SipCommand::HangUp { leg: LegHandle::from_u64(leg) })
     }
 
-    #[pyo3(signature = (*, uri, caller, caller_name, headers, ring_limit_ms))]
+    #[pyo3(signature = (*, uri, caller, caller_name, headers, ring_limit_ms, route = ""))]
     fn dial(
         &self,
         uri: &str,
@@ -152,9 +189,11 @@ impl Core {
         caller_name: &str,
         headers: Vec<(String, String)>,
         ring_limit_ms: u64,
+        route: &str,
     ) -> PyResult<(u64, u64)> {
         let ring_limit = Duration::from_millis(ring_limit_ms);
         let call = Dial::new(uri, caller, caller_name, headers, ring_limit)
+            .and_then(|call| call.by_route(route))
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         self.guarded(|| {
             let (command, leg) = self.running.dial(call).map_err(refused)?;
@@ -443,6 +482,18 @@ fn not_started(error: io::Error) -> PyErr {
 fn parse_all(texts: &[String], expected: &str) -> PyResult<Vec<SocketAddr>> {
     let wrong = |text: &str| PyValueError::new_err(format!("{text:?} is not {expected}"));
     texts.iter().map(|text| text.parse().map_err(|_| wrong(text))).collect()
+}
+
+/// An address, with the port of DNS where it names none.
+fn parse_name_servers(texts: &[String]) -> PyResult<Vec<SocketAddr>> {
+    let wrong = |text: &str| PyValueError::new_err(format!("{text:?} is no name server's address"));
+    texts
+        .iter()
+        .map(|text| {
+            let bare = text.parse().map(|ip| SocketAddr::new(ip, 53));
+            text.parse().or(bare).map_err(|_| wrong(text))
+        })
+        .collect()
 }
 
 fn parse_advertised(text: &str) -> PyResult<Option<IpAddr>> {

@@ -49,6 +49,8 @@ pub struct CoreConfig {
     pub sip_streams: Vec<(Transport, SocketAddr)>,
     /// Certificates of TLS and WSS.
     pub tls: TlsFiles,
+    /// Name servers; empty: the system's.
+    pub dns: Vec<SocketAddr>,
     /// Our address in Contact and SDP; `None`: the one that faces each peer.
     pub advertised: Option<IpAddr>,
     pub rtp_ports: RangeInclusive<u16>,
@@ -447,6 +449,7 @@ fn sip_config(config: &CoreConfig) -> io::Result<SipConfig> {
         udp: config.sip_udp.clone(),
         streams: config.sip_streams.clone(),
         tls: config.tls.clone(),
+        dns: config.dns.clone(),
         advertised: config.advertised,
         ports: PortPool::new(rtp_bind_address(config), config.rtp_ports.clone())?,
         codecs: config.codecs.clone(),

@@ -18,6 +18,8 @@ pub struct SipConfig {
     pub streams: Vec<(Transport, SocketAddr)>,
     /// For TLS and WSS, both ways.
     pub tls: TlsFiles,
+    /// Name servers; empty: the system's.
+    pub dns: Vec<SocketAddr>,
     /// Our address in Contact, Via and SDP. `None`: the address that the way back to the peer
     /// leaves from.
     pub advertised: Option<IpAddr>,

@@ -1,6 +1,6 @@
 //! What everything on the SIP thread shares: tables, endpoint, and the ways in.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use crate::boundary::handle::{LegHandle, SlotAllocator};
 use crate::boundary::identity::{Credentials, Route};
 use crate::boundary::sink::EventSink;
 use crate::media::command::{MediaCommand, MediaHandle};
-use crate::sip::config::SipConfig;
+use crate::sip::config::{Limits, SipConfig};
 use crate::sip::dialog::{Incoming, Input, LegRecord, Phase};
 use crate::sip::dialog::{allow, arrive, dial, refuse, retry_after};
 use crate::sip::digest::{Proof, Verifier};
@@ -32,6 +32,7 @@ use crate::sip::gate::Gate;
 use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
 use crate::sip::registrar::{self, Bindings, Moment};
+use crate::sip::resolve::Resolver;
 use crate::sip::strikes::{STRANGER, WRONG_ANSWER};
 use crate::sip::tables::Tables;
 use crate::sip::transport::{Line, Lines, Tls};
@@ -55,6 +56,7 @@ pub(super) struct Stack {
     pub bindings: RefCell<Bindings>,
     pub trunks: Trunks,
     pub lines: Rc<Lines>,
+    resolver: OnceCell<Resolver>,
     arrivals: RefCell<TransactionReceiver>,
     tags: TagMaker,
     random: RandomState,
@@ -149,6 +151,7 @@ impl Stack {
             bindings: RefCell::default(),
             trunks: Trunks::default(),
             lines: Rc::default(),
+            resolver: OnceCell::new(),
             arrivals: RefCell::new(arrivals),
             tags: TagMaker::default(),
             random: RandomState::new(),
@@ -167,6 +170,12 @@ impl Stack {
 
     pub fn failed(&self, command: CommandId, reason: String) {
         self.events.send(Event::CommandFailed { command, reason: reason.into() });
+    }
+
+    /// Made at its first use, when the runtime it asks on is there.
+    pub fn resolver(&self) -> &Resolver {
+        let Limits { lookup, .. } = self.config.limits;
+        self.resolver.get_or_init(|| Resolver::new(&self.config.dns, lookup))
     }
 
     /// A number nobody can foretell.

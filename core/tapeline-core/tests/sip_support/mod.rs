@@ -61,6 +61,7 @@ pub fn config() -> SipConfig {
             .map(|transport| (transport, "127.0.0.1:0".parse().unwrap()))
             .to_vec(),
         tls: tls::files(),
+        dns: vec![],
         advertised: None,
         ports: PortPool::new("127.0.0.1".parse().unwrap(), 42_000..=49_999).unwrap(),
         codecs: Preference::default(),

@@ -5,8 +5,10 @@
 //! | 180, 183 | reports it; SDP in it or its like opens the audio (early media) |
 //! | 200 with an answer | is answered, and from here on like any other |
 //! | 200 without a codec of ours | hangs up, `rejected` with 488 |
+//! | 503, and other targets are left | is tried at the next (RFC 3263 §4.3) |
 //! | 300 to 699 | `rejected`; neither redirection nor digest is followed |
-//! | nothing within 64*T1, ICMP, no such host | `unreachable` |
+//! | nothing within 64*T1, ICMP, no connection | the next target, then `unreachable` |
+//! | no such host | `unreachable` |
 //! | ring limit, hang-up, stop | CANCEL (`invitation`) |
 
 use std::cell::{Cell, RefCell};
@@ -14,7 +16,7 @@ use std::rc::Rc;
 
 use rsipstack::sip::Request;
 use rsipstack::transaction::random_text;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::boundary::command::{CommandId, SipCommand};
 use crate::boundary::counters::Counters;
@@ -29,7 +31,7 @@ use crate::sip::dialog::leg::{Leg, Next};
 use crate::sip::dialog::peer::Peer;
 use crate::sip::dialog::record::{DialogKey, LegRecord, Phase};
 use crate::sip::dialog::request::{Caller, bytes, invite};
-use crate::sip::resolve::{Target, targets};
+use crate::sip::resolve::Target;
 use crate::sip::stack::{Stack, spawn_leg};
 use crate::sip::transport::{Line, reach};
 
@@ -95,11 +97,10 @@ impl Leg {
     /// From the command to the end of the leg; target after target, as long as one does not take the
     /// call and has not rung either.
     async fn call(mut self, call: Dial) {
-        let limit = self.stack.config.limits.lookup;
-        let search = async { timeout(limit, targets(&call.destination)).await.unwrap_or_default() };
+        let stack = self.stack.clone();
+        let search = stack.resolver().targets(&call.destination, || stack.random());
         let Some(found) = self.meanwhile(search).await else { return };
         self.untried = found.into();
-        self.last_status = UNREACHABLE;
         while let Some(target) = self.untried.pop_front() {
             match self.try_at(&call, &target).await {
                 None => return,
@@ -117,7 +118,8 @@ impl Leg {
         }
         self.inbox.done();
         log::info!("leg {:?} ends: no way to {:?}", self.record.leg, call.destination.host);
-        self.end(EndedBy::Unreachable, self.last_status);
+        let (by, status) = self.last_end;
+        self.end(by, status);
     }
 
     /// Whether the INVITE is on its way; `None` when the leg has ended meanwhile.
@@ -173,7 +175,7 @@ impl Leg {
         if self.untried.is_empty() || self.agreement.is_some() {
             return self.end(by, status);
         }
-        self.last_status = status;
+        self.last_end = (by, status);
         let invitation = self.record.invitation.take();
         if let Some(invitation) = invitation {
             invitation.leave();

@@ -85,7 +85,7 @@ pub(super) struct Leg {
     pub deadline: Option<Instant>,
     /// Of a call of ours: where else it may be tried, and why it ended where it was.
     pub untried: VecDeque<Target>,
-    pub last_status: u16,
+    pub last_end: (EndedBy, u16),
     /// BYE must wait for the ACK (RFC 3261 §15).
     hangs_up_after_ack: bool,
 }
@@ -129,7 +129,7 @@ impl Leg {
             agreement: None,
             deadline: None,
             untried: VecDeque::new(),
-            last_status: 0,
+            last_end: (EndedBy::Unreachable, 503),
             hangs_up_after_ack: false,
         }
     }

@@ -22,6 +22,7 @@ fn stack() -> (Rc<Stack>, EventQueue, rtrb::Consumer<MediaCommand>) {
         udp: vec![],
         streams: vec![],
         tls: Default::default(),
+        dns: vec![],
         advertised: None,
         ports: PortPool::new([127, 0, 0, 1].into(), 41_600..=41_699).unwrap(),
         codecs: Preference::default(),

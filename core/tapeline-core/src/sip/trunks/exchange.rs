@@ -12,7 +12,6 @@ use rsipstack::transport::SipAddr;
 use tokio::time::timeout;
 
 use crate::boundary::destination::Destination;
-use crate::sip::resolve::targets;
 use crate::sip::stack::Stack;
 use crate::sip::transport::{Line, reach};
 use crate::sip::wire::verbatim;
@@ -26,8 +25,7 @@ pub(super) struct Way {
 
 /// The first target that can be reached at all.
 pub(super) async fn way_to(stack: &Rc<Stack>, destination: &Destination) -> Option<Way> {
-    let limit = stack.config.limits.lookup;
-    for target in timeout(limit, targets(destination)).await.unwrap_or_default() {
+    for target in stack.resolver().targets(destination, || stack.random()).await {
         if let Some(line) = reach(stack, &target, false).await {
             return Some(Way { line, address: target.address });
         }
