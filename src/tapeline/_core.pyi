@@ -119,9 +119,11 @@ class Core:
         caller_name: str,
         headers: Sequence[tuple[str, str]],
         ring_limit_ms: int,
+        route: str = "",
     ) -> tuple[int, int]:
         """(command id, leg handle); done when the INVITE is on its way, or when the host cannot
-        be found: then `call_ended(unreachable)` follows. `headers` are named `X-…`.
+        be found: then `call_ended(unreachable)` follows. `headers` are named `X-…`. `route` is
+        where it goes instead of where its URI says (`tls;192.0.2.1:40000`, or a URI).
 
         Raises ValueError for something that is no `sip:` URI over UDP, for another header, and for
         control characters anywhere.

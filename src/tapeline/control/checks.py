@@ -32,19 +32,23 @@ _SIP_URI = re.compile(
     r"sip:[A-Za-z0-9\-_.!~*'()&=+$,;?/%]{1,128}"  # RFC 3261 §25.1: user
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::[1-9][0-9]{0,4})?"
 )
+_NAME = re.compile(r"\+?[A-Za-z0-9][A-Za-z0-9 ._+()/-]{0,63}")
 _HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9-]{1,62}")
 _LONGEST_NAME = 128
 _LONGEST_VALUE = 1024
 
 
-def check_sip_uri(field: str, uri: str) -> None:
-    """Raises Invalid for what cannot be dialled: everything but `sip:USER@HOST[:PORT]`."""
-    if not _SIP_URI.fullmatch(uri):
+def check_target(field: str, target: str) -> None:
+    """Raises Invalid for what cannot be dialled: everything but `sip:USER@HOST[:PORT]`, a telephone
+    number and an endpoint's name. Whether there is a way to it is known when it is dialled.
+    """
+    is_address = target.startswith("sip:")
+    if not (_SIP_URI if is_address else _NAME).fullmatch(target):
         raise Invalid(
             field=field,
-            value=uri,
-            expected="a SIP address such as sip:alice@pbx.example.com:5060 (other numbers need a"
-            " trunk, and this node has none)",
+            value=target,
+            expected="a SIP address such as sip:alice@pbx.example.com:5060, a telephone number or"
+            " the name of an endpoint",
         )
 
 

@@ -3,6 +3,7 @@ them. Nothing here survives a crash; rows and the spool do.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -27,8 +28,9 @@ from tapeline.domain.id import (
 )
 from tapeline.domain.policy import RecordPolicy
 from tapeline.domain.recording import RecordingEnd
-from tapeline.domain.signal import HeardBy, LegHandle, RecorderHandle, RoomHandle
+from tapeline.domain.signal import DialSpec, HeardBy, LegHandle, RecorderHandle, RoomHandle
 from tapeline.domain.sound import Keys, Sound
+from tapeline.domain.trunk import Trunk
 
 ResultT = TypeVar("ResultT")
 
@@ -66,6 +68,29 @@ class Passage:
     """The pattern that the called name fitted."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Where a dialled call is tried: everybody in `specs` rings at once."""
+
+    specs: tuple[DialSpec, ...]
+    passage: Passage = Passage()
+    policy: RecordPolicy | None = None
+    trunk: Trunk | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Branches:
+    """Of a call that we dial, until somebody answers: who rings now, and who is tried when they
+    have failed.
+    """
+
+    rest: deque[Way]
+    since_ms: EpochMs
+    legs: set[LegHandle] = field(default_factory=set)
+    ends: list[signal.CallEnded] = field(default_factory=list)
+    """Of those who rang and did not answer."""
+
+
 @dataclass(slots=True, kw_only=True)
 class LiveCall(RecordingTarget):
     """`call` is the row as last committed."""
@@ -73,6 +98,8 @@ class LiveCall(RecordingTarget):
     leg: LegHandle
     call: Call
     application: Application | None
+    branches: Branches | None = None
+    """While it is dialled; `leg` is one of them then."""
     passage: Passage = Passage()
     policy: RecordPolicy | None = None
     """What is to be recorded of it unasked."""
@@ -253,13 +280,21 @@ class Live:
         self._claimed = asyncio.Event()
 
     def add_call(self, live_call: LiveCall) -> None:
-        self.calls[live_call.leg] = live_call
+        for leg in _legs_of(live_call):
+            self.calls[leg] = live_call
         self.calls_by_id[live_call.call.id] = live_call
 
     def remove_call(self, live_call: LiveCall) -> None:
-        self.calls.pop(live_call.leg, None)
+        for leg in _legs_of(live_call):
+            self.calls.pop(leg, None)
         self.calls_by_id.pop(live_call.call.id, None)
         self._note_if_empty()
+
+    def drop_leg(self, leg: LegHandle, *, has_ended: bool) -> None:
+        """A branch of a call that goes on without it."""
+        self.calls.pop(leg, None)
+        if not has_ended:
+            self.refused.add(leg)
 
     @contextmanager
     def dialling(self) -> Iterator[None]:
@@ -353,6 +388,11 @@ class Live:
         if not any(self.figures().values()):
             self._emptied.set()
             self._emptied = asyncio.Event()
+
+
+def _legs_of(live_call: LiveCall) -> set[LegHandle]:
+    branches = live_call.branches.legs if live_call.branches is not None else set()
+    return {live_call.leg, *branches}
 
 
 async def unbroken(work: Coroutine[Any, Any, ResultT]) -> ResultT:

@@ -6,7 +6,7 @@ from tapeline.control import recordings
 from tapeline.control.applications import own_application
 from tapeline.control.checks import check_range
 from tapeline.control.endpoints import own_endpoint
-from tapeline.control.live import LiveCall, Passage
+from tapeline.control.live import LiveCall
 from tapeline.control.parts import Parts
 from tapeline.control.trunks.commands import own_trunk
 from tapeline.domain.command import (
@@ -119,24 +119,6 @@ def _name(tx: Transaction, policy: RecordPolicy) -> str:
 
 
 # Calls.
-
-
-def policy_of(
-    tx: Transaction, passage: Passage, application_id: ApplicationId | None
-) -> RecordPolicy | None:
-    """The nearest that says anything (`PolicySubject`)."""
-    around = {
-        PolicySubject.ENDPOINT: passage.endpoint_id,
-        PolicySubject.NUMBER: passage.number,
-        PolicySubject.APPLICATION: application_id,
-        PolicySubject.TRUNK: passage.trunk_id,
-    }
-    for subject in PolicySubject:
-        subject_id = around[subject]
-        found = tx.policies.of(subject, subject_id) if subject_id is not None else None
-        if found is not None:
-            return found
-    return None
 
 
 async def record_from(parts: Parts, live_call: LiveCall, moment: RecordFrom) -> None:

@@ -318,6 +318,8 @@ class DialSpec:
     headers: Sequence[tuple[str, str]] = ()
     """`X-…` headers of the INVITE."""
     ring_limit_ms: int = 120_000
+    route: str = ""
+    """Where the INVITE goes instead of where the URI says: `tls;192.0.2.1:40000`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

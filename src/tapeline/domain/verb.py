@@ -109,7 +109,7 @@ class RecordCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialTarget:
-    """`sip:` URIs only until there are trunks and endpoints."""
+    """`uri` is a `sip:` URI, a telephone number or the name of an endpoint."""
 
     uri: str
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -149,6 +149,7 @@ class CoreEngine:
                 caller_name=spec.caller_name,
                 headers=list(spec.headers),
                 ring_limit_ms=spec.ring_limit_ms,
+                route=spec.route,
             )
 
         dialled = await self._made(

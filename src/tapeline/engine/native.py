@@ -39,6 +39,7 @@ class NativeCore(Protocol):
         caller_name: str,
         headers: Sequence[tuple[str, str]],
         ring_limit_ms: int,
+        route: str,
     ) -> tuple[int, int]: ...
     def play(  # noqa: PLR0913 the native core takes the spec apart
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 from tapeline.control import calls
 from tapeline.control.bridges import bridge
-from tapeline.control.checks import check_caller, check_headers, check_sip_uri
+from tapeline.control.checks import check_caller, check_headers, check_target
 from tapeline.control.digits import DigitInbox
 from tapeline.control.live import Bridge, End, LiveCall
 from tapeline.control.playing.press import press
@@ -129,7 +129,7 @@ class _Attempt:
         headers = {**verb.headers, **target.headers}
         caller = verb.caller or call.caller
         try:
-            check_sip_uri("target", target.uri)
+            check_target("target", target.uri)
             check_caller("caller", caller)
             check_caller("caller_name", verb.caller_name)
             check_headers("headers", headers)

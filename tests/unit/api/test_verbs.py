@@ -68,6 +68,16 @@ def record(**changes: Any) -> RecordCall:
             Dial(targets=(DialTarget(uri="sip:a@h"),)),
         ),
         (
+            "<Dial><Number>15551230000</Number><Number>030 123456</Number><User>bob</User></Dial>",
+            Dial(
+                targets=(
+                    DialTarget(uri="+15551230000"),
+                    DialTarget(uri="030 123456"),
+                    DialTarget(uri="bob"),
+                )
+            ),
+        ),
+        (
             (
                 '<Dial action="http://h/d" method="GET" redirect="false" timeout="9" timeLimit="60"'
                 ' callerId="+1555" callerName="Ada" hangupOnStar="True" callbackUrl="http://h/c"'
@@ -77,7 +87,7 @@ def record(**changes: Any) -> RecordCall:
             Dial(
                 targets=(
                     DialTarget(uri="sip:b@h:5080", keys=Keys(digits="1w2")),
-                    DialTarget(uri="SIP:c@h"),
+                    DialTarget(uri="sip:c@h"),
                 ),
                 caller="+1555",
                 caller_name="Ada",
@@ -243,7 +253,7 @@ def test_what_has_no_effect_is_listed() -> None:
         (f"<Speak>{'x' * 3_001}</Speak>", "more than 3000"),
         ("<Dial/>", "from 1 to 20"),
         ("<Dial>sip:a@h</Dial>", "from 1 to 20"),
-        ("<Dial><Number>+15551230000</Number></Dial>", "need a trunk"),
+        ("<Dial><Number>+1 what</Number></Dial>", "the name of an endpoint"),
         ("<Dial><Speak>a</Speak></Dial>", "cannot stand inside <Dial>"),
         ("<Dial><User>a@h<Speak>b</Speak></User></Dial>", "cannot stand inside <User>"),
         (f'<Dial callerName="{"x" * 51}"><User>a@h</User></Dial>', "at most 50"),

@@ -5,7 +5,7 @@ from tests.unit.control.support import DIALECT, World
 
 from tapeline.control import calls
 from tapeline.control.bridges import bridge, end_bridge
-from tapeline.control.calls.legs import Outgoing
+from tapeline.control.calls.outgoing import Outgoing
 from tapeline.control.live import LiveCall
 from tapeline.domain import event
 from tapeline.domain.command import CreateConference

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.control.support import COMMANDED, DIALECT, World, document
 
 from tapeline.control import calls
-from tapeline.control.calls.legs import Outgoing
+from tapeline.control.calls.outgoing import Outgoing
 from tapeline.control.limits import end_what_is_due
 from tapeline.domain import event
 from tapeline.domain.application import Application

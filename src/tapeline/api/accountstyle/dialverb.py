@@ -1,8 +1,8 @@
 """The reader of `<Dial>` with its `<Number>` and `<User>`."""
 
-import re
 from functools import partial
 
+from tapeline.api.accountstyle.addresses import EXPECTED, read_address
 from tapeline.api.accountstyle.answer import Node
 from tapeline.api.accountstyle.keys import KEYS_EXPECTED, read_keys
 from tapeline.api.accountstyle.sipheaders import read_sip_headers
@@ -15,7 +15,6 @@ RING_S = 120
 TALK_S = 14_400
 MAX_TARGETS = 20
 MAX_CALLER_NAME = 50
-_ADDRESS = re.compile(r"sip:[^\s<>\"]{1,256}", re.IGNORECASE)
 _CONFIRM_S, _LONGEST_CONFIRM_S = 10, 600
 _PRESSED = frozenset("0123456789*#")
 
@@ -75,10 +74,10 @@ def _target(node: Node, *, header_prefix: str) -> DialTarget:
     uri = node.text
     if node.name == "User" and "@" in uri and not uri.lower().startswith("sip:"):
         uri = f"sip:{uri}"
-    if not _ADDRESS.fullmatch(uri):
-        expected = "sip:user@host; telephone numbers need a trunk"
-        raise node.wrong("the address", node.text, expected)
-    return DialTarget(uri=uri, headers=_headers(node, header_prefix), keys=_keys(node))
+    address = read_address(uri)
+    if address is None:
+        raise node.wrong("the address", node.text, EXPECTED)
+    return DialTarget(uri=address, headers=_headers(node, header_prefix), keys=_keys(node))
 
 
 def _keys(node: Node) -> Keys | None:

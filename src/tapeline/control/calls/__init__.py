@@ -3,10 +3,9 @@
 Only the first is exported here; the rest is for the dispatcher and `Control`.
 """
 
+from tapeline.control.calls.dialling import dial
 from tapeline.control.calls.legs import (
-    Outgoing,
     answer,
-    dial,
     hang_up,
     listening,
     play,
@@ -14,6 +13,7 @@ from tapeline.control.calls.legs import (
     ring,
     what_failed,
 )
+from tapeline.control.calls.outgoing import Outgoing
 
 __all__ = [
     "Outgoing",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tapeline.control.calls.ends import FORBIDDEN, NOT_FOUND, REASONS, UNAVAILABLE, ended_call
 from tapeline.control.live import End, LiveCall, Passage
 from tapeline.control.parts import Parts
-from tapeline.control.policy import policy_of
+from tapeline.control.precedence import policy_of
 from tapeline.domain import event, signal
 from tapeline.domain.account import Account
 from tapeline.domain.application import Application, Number

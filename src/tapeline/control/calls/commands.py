@@ -4,15 +4,17 @@ from dataclasses import replace
 
 from tapeline.control import recordings
 from tapeline.control.applications import check_application, own_application
+from tapeline.control.calls.dialling import dial
 from tapeline.control.calls.ends import cause_of_status
-from tapeline.control.calls.legs import Outgoing, answer, dial, hang_up, what_failed
+from tapeline.control.calls.legs import answer, hang_up, what_failed
+from tapeline.control.calls.outgoing import Outgoing
 from tapeline.control.calls.rows import merge_extras
 from tapeline.control.checks import (
     check_caller,
     check_headers,
     check_method,
     check_range,
-    check_sip_uri,
+    check_target,
     check_url,
 )
 from tapeline.control.conferences.members import take_over
@@ -78,7 +80,7 @@ async def get_call(parts: Parts, command: GetCall) -> Call:
 
 
 async def create_call(parts: Parts, command: CreateCall) -> Call:
-    check_sip_uri("to", command.target)
+    check_target("to", command.target)
     check_caller("from", command.caller)
     check_caller("caller_name", command.caller_name)
     check_headers("headers", command.headers)

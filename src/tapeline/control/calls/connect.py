@@ -4,9 +4,11 @@ import asyncio
 
 from tapeline.control import recordings
 from tapeline.control.bridges import bridge
-from tapeline.control.calls.legs import Outgoing, dial, hang_up, what_failed
+from tapeline.control.calls.dialling import dial
+from tapeline.control.calls.legs import hang_up, what_failed
+from tapeline.control.calls.outgoing import Outgoing
 from tapeline.control.calls.rows import merge_extras
-from tapeline.control.checks import check_caller, check_headers, check_range, check_sip_uri
+from tapeline.control.checks import check_caller, check_headers, check_range, check_target
 from tapeline.control.conferences.members import take_over
 from tapeline.control.live import Bridge, End, LiveCall
 from tapeline.control.lookup import answered_call_of
@@ -40,7 +42,7 @@ async def bridge_calls(parts: Parts, command: BridgeCalls) -> Done:
 
 async def transfer_to_address(parts: Parts, command: TransferToAddress) -> Done:
     """Answered when the INVITE is on its way; what becomes of it is told by events."""
-    check_sip_uri("to", command.target)
+    check_target("to", command.target)
     check_caller("from", command.caller)
     check_headers("headers", command.headers)
     check_range("ring_limit_ms", command.ring_limit_ms, 1_000, _LONGEST_RING_MS)

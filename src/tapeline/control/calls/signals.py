@@ -5,6 +5,7 @@ from functools import partial
 
 from tapeline.control import recordings
 from tapeline.control.bridges import end_bridge
+from tapeline.control.calls.dialling import note_loser, note_winner
 from tapeline.control.calls.ends import end_of, ended_call
 from tapeline.control.calls.rows import change_call
 from tapeline.control.conferences.signals import left_because_call_ended
@@ -43,6 +44,8 @@ async def note_answered(parts: Parts, answered: signal.CallAnswered) -> None:
     live_call = await parts.live.call_of(answered.leg)
     if live_call is None:
         return
+    if live_call.branches is not None:
+        await note_winner(parts, live_call, answered.leg)
     live_call.is_answered = True
     now_ms = parts.clock.now_ms()
     call = await change_call(
@@ -86,13 +89,16 @@ async def note_ended(parts: Parts, ended: signal.CallEnded) -> None:
     if live_call is None:  # refused before it had a row
         parts.live.refused.discard(ended.leg)
         return
+    outcome = await note_loser(parts, live_call, ended)
+    if outcome is None:
+        return
     live_call.is_over = True
     await parts.programs.end(live_call)
     if live_call.bridge is not None:
         await end_bridge(parts, live_call.bridge)
     if live_call.seat is not None:
         await left_because_call_ended(parts, live_call.seat)
-    end = end_of(live_call, ended)
+    end = end_of(live_call, outcome)
     now_ms = parts.clock.now_ms()
     try:
         call = await change_call(

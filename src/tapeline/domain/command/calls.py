@@ -71,10 +71,11 @@ class GetCall(Command[Call]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateCall(Command[Call]):
-    """Dials a `sip:` URI and answers when the INVITE is on its way.
+    """Dials a `sip:` URI, a telephone number or an endpoint; answers when an INVITE is on its way.
 
     Steered by `application_id`, or by `instructions`: an application made for this call (its
-    `is_ad_hoc` is set). Raises ApplicationNotFound, Invalid, EngineFailed, Draining.
+    `is_ad_hoc` is set). Raises ApplicationNotFound, Invalid, EngineFailed,
+    NotRegistered, TrunksFull, Draining.
     """
 
     account_id: AccountId
@@ -175,8 +176,8 @@ class BridgeCalls(Command[Done]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferToAddress(Command[Done]):
-    """Dials a `sip:` URI and connects the answered call to it once that answers; until then, and
-    if it does not, the call stays where it is. Raises as CreateCall and BridgeCalls do.
+    """Dials as CreateCall does and connects the answered call once that answers; until then, and if
+    it does not, the call stays where it is. Raises as CreateCall and BridgeCalls do.
     """
 
     account_id: AccountId

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from tapeline.api.accountstyle.addresses import EXPECTED, read_address
 from tapeline.api.accountstyle.body import read_fields
 from tapeline.api.accountstyle.callfields import call_status, utc_micros
 from tapeline.api.accountstyle.keys import KEYS_EXPECTED, read_keys
@@ -24,12 +25,11 @@ from tapeline.domain.sound import Keys
 
 DAY_S = 86_400
 MAX_RING_S = 3_600
-_SIP = "sip:"
 _Name = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class CreateCallBody(RequestBody):
-    """`to` is one `sip:` address. What is not named here is accepted and has no effect."""
+    """`to` is one address, number or endpoint. What is not named is accepted without effect."""
 
     from_: Annotated[_Name, Field(alias="from")]
     to: _Name
@@ -125,10 +125,9 @@ def _keys(given: str) -> Keys | None:
 def _target(to: str) -> str:
     if "<" in to:
         raise Invalid(field="to", value=to[:100], expected="one destination in each request")
-    if not to.lower().startswith(_SIP) or len(to) == len(_SIP):
-        expected = "a sip: address (sip:user@host); telephone numbers need a trunk"
-        raise Invalid(field="to", value=to[:100], expected=expected)
-    return to
+    if (address := read_address(to)) is None:
+        raise Invalid(field="to", value=to[:100], expected=EXPECTED)
+    return address
 
 
 def _headers(profile: Profile, given: str | Mapping[str, str]) -> dict[str, str]:

@@ -252,9 +252,7 @@ def check_target(target: str, encryption: str) -> None:
     """Raises Invalid for what cannot be dialled."""
     if encryption != "disabled":
         raise NoMediaEncryption("media_encryption", encryption)
-    if _E164.fullmatch(target):
-        raise NotAvailable("to")  # no trunk leads to the telephone network
-    if not _SIP_URI.fullmatch(target):
+    if not (_E164.fullmatch(target) or _SIP_URI.fullmatch(target)):
         raise NotE164("to", target)
     if ";secure=" in target.lower():
         raise NoMediaEncryption("to", target)
