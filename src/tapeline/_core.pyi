@@ -73,6 +73,7 @@ class Core:
         room_rate_limit_hz: int = 16_000,
         reserve_bytes: int = 0,
         ring_limit_ms: int = 180_000,
+        session_expires_s: int = 1_800,
         srtp: str = "accept",
         sdes_over_plain_sip: bool = False,
         realm: str = "tapeline",
@@ -85,6 +86,8 @@ class Core:
         up to `room_rate_limit_hz`, 16000 or 48000.
         Recordings lie beneath the folder `spool`, which is made when missing.
         `networks` to `max_unacknowledged` are what `set_access` replaces later.
+        `session_expires_s`, 90 at least: a call is over whose far end has not shown for so long
+        that it lives (RFC 4028).
         `srtp`: calls are protected never, where the caller offers it, or always (`never`,
         `accept`, `require`); its keys travel over SIP that others can read only with
         `sdes_over_plain_sip`.
@@ -108,8 +111,22 @@ class Core:
     def ring(self, leg: int) -> int: ...
     def answer(self, leg: int) -> int: ...
     def reject(self, leg: int, status: int, reason: str) -> int: ...
-    def hang_up(self, leg: int) -> int:
-        """BYE; CANCEL for a dialled leg that nobody has answered."""
+    def progress(self, leg: int) -> int:
+        """183 with SDP to a ringing caller: it hears what is played before the answer."""
+
+    def hang_up(self, leg: int, *, cause: int = 0, reason: str = "") -> int:
+        """BYE; CANCEL for a dialled leg that nobody has answered. A `cause`, a final SIP status, is
+        told with its `reason` (RFC 3326). Raises ValueError for another cause.
+        """
+
+    def accept_transfer(self, leg: int) -> int:
+        """202 to the REFER that `transfer_asked` told of, and the first NOTIFY."""
+
+    def refuse_transfer(self, leg: int, status: int) -> int:
+        """300 to 699 to it. When nobody decides within 16 s the core does so with 480."""
+
+    def report_transfer(self, leg: int, status: int) -> int:
+        """How the call of an accepted transfer goes (NOTIFY); a final status ends it."""
 
     def dial(
         self,

@@ -60,6 +60,10 @@ class Config:
     )
     sip_max_unacknowledged: int = _key(2_000, "calls answered but not yet acknowledged, at once")
     sip_ring_limit_s: int = _key(180, "a call that nobody answers ends after so many seconds")
+    session_expires_s: int = _key(
+        1_800,
+        "a call ends whose phone has not shown for so long that it lives; 90 at least",
+    )
     max_calls: int = _key(4_096, "calls at once")
     max_recordings: int = _key(2_048, "recordings at once")
     realtime: bool = _key(True, "run the audio thread under SCHED_FIFO where permitted")
@@ -180,6 +184,11 @@ def _check_srtp(config: Config) -> None:
         )
 
 
+def _check_session(config: Config) -> None:
+    if config.session_expires_s < 90:  # noqa: PLR2004 RFC 4028 §4
+        raise ConfigError(f"session_expires_s: {config.session_expires_s} is less than 90")
+
+
 def _check(config: Config) -> None:
     split_address(config.http_bind, key="http_bind")
     for address in config.sip_udp:
@@ -188,6 +197,7 @@ def _check(config: Config) -> None:
     if not 1024 <= low < high <= 65_535:  # noqa: PLR2004
         raise ConfigError(f"rtp_ports: {low}-{high} is no range of ports from 1024 to 65535")
     _check_codecs(config)
+    _check_session(config)
     _check_srtp(config)
     for key in ("outgoing_allow", "sip_allow", "sip_rate_limit_exempt"):
         for network in getattr(config, key):

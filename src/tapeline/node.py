@@ -462,6 +462,7 @@ def core_settings(config: Config, folder: DataFolder) -> CoreSettings:
         max_recorders=config.max_recordings,
         reserve_bytes=config.disk_reserve_mb * 1_000_000,
         ring_limit_ms=config.sip_ring_limit_s * 1_000,
+        session_expires_s=config.session_expires_s,
         srtp=config.srtp,
         realm=config.sip_realm,
         sdes_over_plain_sip=config.sdes_over_plain_sip,

@@ -50,6 +50,7 @@ def test_unknown_variable_is_a_warning_that_names_the_nearest() -> None:
         ("TAPELINE_SIP_ALLOW", "10.0.0.0/99", "sip_allow"),
         ("TAPELINE_ROOM", "perhaps", "room"),
         ("TAPELINE_MAX_CALLS", "many", "max_calls"),
+        ("TAPELINE_SESSION_EXPIRES_S", "89", "session_expires_s"),
         ("TAPELINE_LOG_LEVEL", "loud", "log_level"),
         ("TAPELINE_TRANSCRIPTION", "whisper", "transcription"),
         ("TAPELINE_PUBLIC_URL", "ftp://x", "public_url"),

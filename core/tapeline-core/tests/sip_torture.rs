@@ -299,7 +299,7 @@ fn invites_that_ask_too_much_are_refused() {
         ("application/sdp", "text/plain", 415),
         ("application/sdp", "multipart/mixed;boundary=x", 415),
         ("Max-Forwards: 70", "Max-Forwards: 0", 483),
-        ("Max-Forwards: 70", "Max-Forwards: 70\r\nRequire: 100rel", 420),
+        ("Max-Forwards: 70", "Max-Forwards: 70\r\nRequire: precondition", 420),
         ("Max-Forwards: 70", "Max-Forwards: 70\r\nContent-Encoding: gzip", 415),
         ("INVITE sip:", "INVITE mailto:", 416),
         ("v=0", "v=9", 400),

@@ -16,6 +16,7 @@ use tapeline_core::boundary::dial::Dial;
 use tapeline_core::boundary::digits::DigitString;
 use tapeline_core::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
 use tapeline_core::boundary::identity::{BadIdentity, ContactRow, Credentials, Locations, Sources};
+use tapeline_core::boundary::reason::Reason;
 use tapeline_core::boundary::transport::Transport;
 use tapeline_core::boundary::trunk::{Registration, Watch};
 use tapeline_core::media::codec::Rate;
@@ -65,7 +66,7 @@ impl Core {
         realtime = true, max_legs = 4_096, max_rooms = 2_048, max_recorders = 2_048,
         max_plays = 512,
         codecs = all_codecs(), room_rate_limit_hz = 16_000,
-        reserve_bytes = 0, ring_limit_ms = 180_000, srtp = "accept", sdes_over_plain_sip = false,
+        reserve_bytes = 0, ring_limit_ms = 180_000, session_expires_s = 1_800, srtp = "accept", sdes_over_plain_sip = false,
         realm = "tapeline", sip_tcp = Vec::new(), sip_tls = Vec::new(), sip_ws = Vec::new(),
         sip_wss = Vec::new(), tls_certificate = PathBuf::new(), tls_key = PathBuf::new(),
         tls_client_ca = PathBuf::new(), tls_trust = PathBuf::new(), dns = Vec::new(),
@@ -90,6 +91,7 @@ impl Core {
         room_rate_limit_hz: u32,
         reserve_bytes: u64,
         ring_limit_ms: u64,
+        session_expires_s: u32,
         srtp: &str,
         sdes_over_plain_sip: bool,
         realm: &str,
@@ -138,6 +140,7 @@ impl Core {
             max_recorders,
             max_plays,
             ring_max: Duration::from_millis(ring_limit_ms),
+            session_expires: session_expires_s,
         };
         let running = guarded(|| py.detach(|| Running::start(config)).map_err(not_started))?;
         Ok(Self { running })
@@ -177,8 +180,31 @@ impl Core {
         self.sip(SipCommand::Reject { leg: LegHandle::from_u64(leg), status, reason })
     }
 
-    fn hang_up(&self, leg: u64) -> PyResult<u64> {
-        self.sip(SipCommand::HangUp { leg: LegHandle::from_u64(leg) })
+    fn progress(&self, leg: u64) -> PyResult<u64> {
+        self.sip(SipCommand::Progress { leg: LegHandle::from_u64(leg) })
+    }
+
+    #[pyo3(signature = (leg, *, cause = 0, reason = ""))]
+    fn hang_up(&self, leg: u64, cause: u16, reason: &str) -> PyResult<u64> {
+        let leg = LegHandle::from_u64(leg);
+        if cause == 0 {
+            return self.sip(SipCommand::HangUp { leg });
+        }
+        let wrong = || PyValueError::new_err(format!("cause: {cause} is no final SIP status"));
+        let reason = Reason::new(cause, reason).ok_or_else(wrong)?;
+        self.sip(SipCommand::HangUpFor { leg, reason })
+    }
+
+    fn accept_transfer(&self, leg: u64) -> PyResult<u64> {
+        self.sip(SipCommand::AcceptTransfer { leg: LegHandle::from_u64(leg) })
+    }
+
+    fn refuse_transfer(&self, leg: u64, status: u16) -> PyResult<u64> {
+        self.sip(SipCommand::RefuseTransfer { leg: LegHandle::from_u64(leg), status })
+    }
+
+    fn report_transfer(&self, leg: u64, status: u16) -> PyResult<u64> {
+        self.sip(SipCommand::ReportTransfer { leg: LegHandle::from_u64(leg), status })
     }
 
     #[pyo3(signature = (*, uri, caller, caller_name, headers, ring_limit_ms, route = ""))]

@@ -53,13 +53,25 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<PyEvent<'_>> {
             event!(py, "call_ringing", leg = leg.to_u64(), sip_status = sip_status)
         }
         Event::CallAnswered { leg } => event!(py, "call_answered", leg = leg.to_u64()),
-        Event::CallEnded { leg, by, sip_status, quality } => event!(
+        Event::CallEnded { leg, by, sip_status, reason, quality } => event!(
             py,
             "call_ended",
             leg = leg.to_u64(),
             by = by.as_str(),
             sip_status = sip_status,
             quality = quality.map(|quality| quality_dict(py, &quality)).transpose()?,
+            reason = reason
+        ),
+        Event::CallUpdated { leg, is_held } => {
+            event!(py, "call_updated", leg = leg.to_u64(), is_held = is_held)
+        }
+        Event::TransferAsked(asked) => event!(
+            py,
+            "transfer_asked",
+            leg = asked.leg.to_u64(),
+            target = asked.target,
+            replaces = asked.replaces.map(|leg| leg.to_u64()),
+            replaces_header = asked.replaces_header
         ),
         Event::ParticipantJoined { leg, room, unix_us } => event!(
             py,
@@ -130,6 +142,7 @@ fn call_arrived(py: Python<'_>, call: CallArrived) -> PyResult<PyEvent<'_>> {
         sip_call_id = call.sip_call_id,
         owner = call.owner,
         transport = call.transport.name(),
+        replaces = call.replaces.map(|leg| leg.to_u64()),
         extra_headers = call.extra_headers,
     ))
 }

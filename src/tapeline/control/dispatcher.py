@@ -30,6 +30,7 @@ class Dispatcher:
             signal.CallAnswered: partial(call_signals.note_answered, parts),
             signal.Digit: partial(call_signals.note_digit, parts),
             signal.CallEnded: partial(call_signals.note_ended, parts),
+            signal.TransferAsked: partial(call_signals.refuse_transfer, parts),
             signal.ParticipantJoined: partial(conference_signals.note_joined, parts),
             signal.ParticipantLeft: self._note_left,
             signal.RoomEmpty: partial(conference_signals.note_room_empty, parts),
@@ -57,6 +58,8 @@ class Dispatcher:
                 return not call_signals.hear_digit(self._parts, received)
             case signal.PlayFinished():
                 self._parts.live.playbacks.finish(received)
+            case signal.CallUpdated(leg=leg, is_held=is_held):
+                _log.debug("call_updated", leg=leg, is_held=is_held)
             case signal.MediaTrouble(leg=leg, kind=kind):
                 self._parts.counts.add(f"media_trouble_{kind}")
                 live_call = self._parts.live.calls.get(leg)

@@ -75,7 +75,25 @@ class Engine(Protocol):
         Raises Invalid for what is no `sip:` URI, caller or header.
         """
 
-    async def hang_up(self, leg: LegHandle) -> None: ...
+    async def progress(self, leg: LegHandle) -> None:
+        """Early media: a ringing caller hears from here on what is played to its leg. Raises
+        EngineFailed for one that could not (no offer, no reliable responses).
+        """
+
+    async def hang_up(self, leg: LegHandle, *, cause: int = 0, reason: str = "") -> None:
+        """The far end is told a `cause`, a final SIP status, where there is one (RFC 3326). Raises
+        Invalid for another.
+        """
+
+    async def accept_transfer(self, leg: LegHandle) -> None:
+        """The far end that asked (TransferAsked) hears of its progress by `report_transfer`."""
+
+    async def refuse_transfer(self, leg: LegHandle, *, status: int) -> None:
+        """With a SIP status of 300 to 699."""
+
+    async def report_transfer(self, leg: LegHandle, *, status: int) -> None:
+        """How the call of an accepted transfer goes; a final status ends it."""
+
     async def send_digits(
         self, leg: LegHandle, digits: str, *, tone_ms: int = 100, gap_ms: int = 80
     ) -> None:

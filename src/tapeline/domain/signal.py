@@ -30,6 +30,8 @@ class CallArrived:
     """Whose call it is: the id of an endpoint or a trunk; empty: of a network that may call."""
     transport: str = "udp"
     """Or tcp, tls, ws, wss."""
+    replaces: LegHandle | None = None
+    """The call whose place it shall take (attended transfer)."""
     extra_headers: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -48,15 +50,41 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
-    """`by`: remote_bye, remote_cancel, command, no_ack, unreachable, unanswered or fault; for a
-    dialled leg also rejected, with the far end's final status in `sip_status`.
+    """`by`: remote_bye, remote_cancel, command, no_ack, unreachable, unanswered, expired (its far
+    end did not show for so long that it lives) or fault; for a dialled leg also rejected, with the
+    far end's final status in `sip_status`.
     """
 
     leg: LegHandle
     by: str
     sip_status: int
+    reason: str = ""
+    """The far end's Reason header (RFC 3326)."""
     quality: CallQuality | None = None
     """None: it never had audio."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallUpdated:
+    """The far end has changed its audio within the call; held: it does not want to hear us."""
+
+    leg: LegHandle
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferAsked:
+    """The far end wants its call to go on with somebody else (REFER). The engine's
+    `accept_transfer` or `refuse_transfer` answers it, within seconds.
+    """
+
+    leg: LegHandle
+    target: str
+    """A sip:, sips: or tel: URI."""
+    replaces: LegHandle | None = None
+    """Attended: the target is the far end of this leg of ours."""
+    replaces_header: str = ""
+    """What the call to a target elsewhere says in its Replaces header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +247,8 @@ Signal = (
     | CallRinging
     | CallAnswered
     | CallEnded
+    | CallUpdated
+    | TransferAsked
     | ParticipantJoined
     | ParticipantLeft
     | RoomEmpty

@@ -48,8 +48,20 @@ class AbsentEngine:
     ) -> None:
         _refuse("stop_plays")
 
-    async def hang_up(self, leg: LegHandle) -> None:
+    async def progress(self, leg: LegHandle) -> None:
+        _refuse("progress")
+
+    async def hang_up(self, leg: LegHandle, *, cause: int = 0, reason: str = "") -> None:
         _refuse("hang_up")
+
+    async def accept_transfer(self, leg: LegHandle) -> None:
+        _refuse("accept_transfer")
+
+    async def refuse_transfer(self, leg: LegHandle, *, status: int) -> None:
+        _refuse("refuse_transfer")
+
+    async def report_transfer(self, leg: LegHandle, *, status: int) -> None:
+        _refuse("report_transfer")
 
     async def send_digits(
         self, leg: LegHandle, digits: str, *, tone_ms: int = 100, gap_ms: int = 80

@@ -88,6 +88,7 @@ class CoreEngine:
             max_recorders=settings.max_recorders,
             reserve_bytes=settings.reserve_bytes,
             ring_limit_ms=settings.ring_limit_ms,
+            session_expires_s=settings.session_expires_s,
             srtp=settings.srtp,
             sdes_over_plain_sip=settings.sdes_over_plain_sip,
             realm=settings.realm,
@@ -187,8 +188,23 @@ class CoreEngine:
     ) -> None:
         await self._answered("stop_plays", lambda: self._core.stop_plays(leg=leg, room=room))
 
-    async def hang_up(self, leg: LegHandle) -> None:
-        await self._answered("hang_up", lambda: self._core.hang_up(leg))
+    async def progress(self, leg: LegHandle) -> None:
+        await self._answered("progress", lambda: self._core.progress(leg))
+
+    async def hang_up(self, leg: LegHandle, *, cause: int = 0, reason: str = "") -> None:
+        def hang_up() -> int:
+            return self._core.hang_up(leg, cause=cause, reason=reason)
+
+        await self._answered("hang_up", lambda: _checked(hang_up, value=cause))
+
+    async def accept_transfer(self, leg: LegHandle) -> None:
+        await self._answered("accept_transfer", lambda: self._core.accept_transfer(leg))
+
+    async def refuse_transfer(self, leg: LegHandle, *, status: int) -> None:
+        await self._answered("refuse_transfer", lambda: self._core.refuse_transfer(leg, status))
+
+    async def report_transfer(self, leg: LegHandle, *, status: int) -> None:
+        await self._answered("report_transfer", lambda: self._core.report_transfer(leg, status))
 
     async def send_digits(
         self, leg: LegHandle, digits: str, *, tone_ms: int = 100, gap_ms: int = 80

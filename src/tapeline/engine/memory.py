@@ -9,7 +9,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from tapeline.domain.error import EngineFailed, Invalid, TapelineError
 from tapeline.domain.signal import (
@@ -36,6 +36,7 @@ from tapeline.domain.signal import (
     RoomHandle,
     Signal,
     TrackFile,
+    TransferAsked,
 )
 from tapeline.engine.digits import check_digits
 
@@ -44,6 +45,7 @@ _TICK_US = 20_000
 _RATE_HZ = 8_000
 _GAINS_DB = (-60.0, 20.0)
 _LISTENERS = 8
+_FINAL = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,8 @@ class MemoryLeg:
 
     is_ringing: bool = False
     is_answered: bool = False
+    has_early_media: bool = False
+    transfer: Literal["", "asked", "accepted"] = ""
     room: RoomHandle | None = None
     """None: the leg's private room."""
     dialled: DialSpec | None = None
@@ -117,7 +121,7 @@ class MemoryEngine:
 
     # The outside world, played by a test.
 
-    def arrive(
+    def arrive(  # noqa: PLR0913 an INVITE has many fields
         self,
         *,
         called: str,
@@ -126,6 +130,7 @@ class MemoryEngine:
         source: str = "127.0.0.1:5062",
         owner: str = "",
         extra_headers: Sequence[tuple[str, str]] = (),
+        replaces: LegHandle | None = None,
     ) -> LegHandle:
         """An INVITE came in."""
         leg = LegHandle(next(self._numbers))
@@ -140,6 +145,7 @@ class MemoryEngine:
                 source=source,
                 sip_call_id=f"memory-{leg}@{source}",
                 owner=owner,
+                replaces=replaces,
                 extra_headers=list(extra_headers),
             )
         )
@@ -165,6 +171,13 @@ class MemoryEngine:
         """The far end of a dialled leg refused; 408 when it rang for too long."""
         by = "unanswered" if sip_status == 408 else "rejected"  # noqa: PLR2004
         self._end_leg(leg, by=by, sip_status=sip_status)
+
+    def ask_for_transfer(
+        self, leg: LegHandle, target: str, *, replaces: LegHandle | None = None
+    ) -> None:
+        """The far end sent REFER."""
+        self.legs[leg].transfer = "asked"
+        self._post(TransferAsked(leg=leg, target=target, replaces=replaces))
 
     def finish_play(
         self, playback: PlaybackHandle, *, reason: str = "completed", detail: str = ""
@@ -287,8 +300,33 @@ class MemoryEngine:
         self._end_plays(leg=leg, room=room, reason="stopped")
         await self._turn()
 
-    async def hang_up(self, leg: LegHandle) -> None:
-        self._take("hang_up", leg=leg)
+    async def progress(self, leg: LegHandle) -> None:
+        self._take("progress", leg=leg)
+        self._unanswered("progress", leg).has_early_media = True
+        await self._turn()
+
+    async def accept_transfer(self, leg: LegHandle) -> None:
+        self._take("accept_transfer", leg=leg)
+        self._asked_for_transfer("accept_transfer", leg).transfer = "accepted"
+        await self._turn()
+
+    async def refuse_transfer(self, leg: LegHandle, *, status: int) -> None:
+        self._take("refuse_transfer", leg=leg, status=status)
+        self._asked_for_transfer("refuse_transfer", leg).transfer = ""
+        await self._turn()
+
+    async def report_transfer(self, leg: LegHandle, *, status: int) -> None:
+        self._take("report_transfer", leg=leg, status=status)
+        present = self._leg("report_transfer", leg)
+        if present.transfer != "accepted":
+            raise EngineFailed("report_transfer", "no transfer is under way")
+        if status >= _FINAL:
+            present.transfer = ""
+        await self._turn()
+
+    async def hang_up(self, leg: LegHandle, *, cause: int = 0, reason: str = "") -> None:
+        said: dict[str, Any] = {"cause": cause, "reason": reason} if cause else {}
+        self._take("hang_up", leg=leg, **said)
         is_answered = self._leg("hang_up", leg).is_answered
         self._end_leg(leg, by="command", sip_status=200 if is_answered else 480)
         await self._turn()
@@ -511,6 +549,12 @@ class MemoryEngine:
         present = self.legs.get(leg)
         if present is None:
             raise EngineFailed(command, "no such leg")
+        return present
+
+    def _asked_for_transfer(self, command: str, leg: LegHandle) -> MemoryLeg:
+        present = self._leg(command, leg)
+        if present.transfer != "asked":
+            raise EngineFailed(command, "no transfer is asked for")
         return present
 
     def _unanswered(self, command: str, leg: LegHandle) -> MemoryLeg:

@@ -40,6 +40,8 @@ class CoreSettings:
     reserve_bytes: int = 0
     """No recording starts with less free space than this."""
     ring_limit_ms: int = 180_000
+    session_expires_s: int = 1_800
+    """A call is over whose far end has not shown for so long that it lives; 90 at least."""
     srtp: str = "accept"
     """`never`, `accept`, `require`."""
     sdes_over_plain_sip: bool = False

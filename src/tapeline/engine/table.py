@@ -25,6 +25,8 @@ SIGNALS: Mapping[str, Callable[..., Signal]] = {
     "call_ringing": signal.CallRinging,
     "call_answered": signal.CallAnswered,
     "call_ended": _call_ended,
+    "call_updated": signal.CallUpdated,
+    "transfer_asked": signal.TransferAsked,
     "participant_joined": signal.ParticipantJoined,
     "participant_left": signal.ParticipantLeft,
     "room_empty": signal.RoomEmpty,

@@ -59,6 +59,19 @@ async def test_a_call_s_row_follows_its_life(node: World) -> None:
     assert await node.control.execute(ListCalls(only_live=True)) == ()
 
 
+async def test_a_phone_that_would_transfer_its_call_is_told_that_it_may_not(node: World) -> None:
+    await node.room_application()
+    leg = await node.join("MyConf")
+
+    node.engine.ask_for_transfer(leg, "sip:carol@127.0.0.1")
+    node.engine.post(signal.CallUpdated(leg=leg, is_held=True))
+    await node.settled()
+
+    (refused,) = [c for c in node.engine.commands if c.name == "refuse_transfer"]
+    assert refused.arguments == {"leg": leg, "status": 603}
+    assert node.engine.legs[leg].transfer == ""
+
+
 @pytest.mark.parametrize(
     ("by", "cause", "source"),
     [
@@ -66,6 +79,7 @@ async def test_a_call_s_row_follows_its_life(node: World) -> None:
         ("remote_cancel", EndCause.CANCELED, EndSource.CALLER),
         ("no_ack", EndCause.NOT_ACKNOWLEDGED, EndSource.ERROR),
         ("unreachable", EndCause.NETWORK, EndSource.ERROR),
+        ("expired", EndCause.NETWORK, EndSource.ERROR),
         ("fault", EndCause.FAULT, EndSource.ERROR),
         ("something new", EndCause.FAULT, EndSource.ERROR),
     ],

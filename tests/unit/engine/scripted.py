@@ -57,8 +57,20 @@ class ScriptedCore:
     def reject(self, leg: int, status: int, reason: str) -> int:
         return self._ask("reject", leg, status, reason)
 
-    def hang_up(self, leg: int) -> int:
-        return self._ask("hang_up", leg)
+    def progress(self, leg: int) -> int:
+        return self._ask("progress", leg)
+
+    def hang_up(self, leg: int, *, cause: int = 0, reason: str = "") -> int:
+        return self._ask("hang_up", leg, *((cause, reason) if cause else ()))
+
+    def accept_transfer(self, leg: int) -> int:
+        return self._ask("accept_transfer", leg)
+
+    def refuse_transfer(self, leg: int, status: int) -> int:
+        return self._ask("refuse_transfer", leg, status)
+
+    def report_transfer(self, leg: int, status: int) -> int:
+        return self._ask("report_transfer", leg, status)
 
     def send_digits(self, leg: int, digits: str, *, tone_ms: int, gap_ms: int) -> int:
         return self._ask("send_digits", leg, digits, tone_ms, gap_ms)

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::boundary::dial::Dial;
 use crate::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
 use crate::boundary::identity::{Credentials, Locations, Sources};
+use crate::boundary::reason::Reason;
 use crate::boundary::trunk::{Registration, Watch};
 use crate::media::room::participant::{Changes, Settings};
 use crate::record::spec::{RecordingSpec, Target};
@@ -22,6 +23,9 @@ pub enum SipCommand {
     /// As `Answer`, and the leg is in the room before the first packet that the 200 may bring is
     /// read. Done when it is there.
     AnswerInto { leg: LegHandle, room: RoomHandle, settings: Settings },
+    /// 183 with our SDP to a ringing caller, reliable where it takes that (RFC 3262): from here on it
+    /// hears what is played to the leg. Done when it is sent.
+    Progress { leg: LegHandle },
     /// A final response of 300 to 699; the leg is gone afterwards.
     Reject { leg: LegHandle, status: u16, reason: String },
     /// INVITE with our offer. Done when it is on its way; a host that cannot be found ends the leg
@@ -29,6 +33,14 @@ pub enum SipCommand {
     Dial { leg: LegHandle, call: Box<Dial> },
     /// BYE when answered; before, the fitting final response, or CANCEL when we dialled.
     HangUp { leg: LegHandle },
+    /// The same, and the far end is told why.
+    HangUpFor { leg: LegHandle, reason: Reason },
+    /// 202 to the REFER that `TransferAsked` told of.
+    AcceptTransfer { leg: LegHandle },
+    /// A final response of 300 to 699 to it.
+    RefuseTransfer { leg: LegHandle, status: u16 },
+    /// How the call of an accepted transfer goes; a final status ends it.
+    ReportTransfer { leg: LegHandle, status: u16 },
     /// Who may call without digest, and how fast.
     SetAccess { access: Access },
     /// Whose digests are taken; the whole table.

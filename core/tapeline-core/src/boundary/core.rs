@@ -74,6 +74,9 @@ pub struct CoreConfig {
     pub max_plays: u32,
     /// A call that nobody answered ends after it.
     pub ring_max: Duration,
+    /// Seconds after which a call is over whose far end does not show that it lives (RFC 4028);
+    /// 90 at least.
+    pub session_expires: u32,
 }
 
 /// A command that was not handed over.
@@ -458,6 +461,7 @@ fn sip_config(config: &CoreConfig) -> io::Result<SipConfig> {
         limits: Limits {
             dialogs: config.max_legs as usize,
             ring_max: config.ring_max,
+            session_expires: config.session_expires.max(Limits::default().session_min),
             stop_grace: BYE_GRACE,
             ..Limits::default()
         },

@@ -25,6 +25,8 @@ pub enum EndedBy {
     Unanswered,
     /// The far end answered our INVITE with a final response that is no 2xx.
     Rejected,
+    /// Its session timer ran out (RFC 4028 §10): nobody has shown for so long that the call lives.
+    Expired,
     /// A fault inside the core; counted as a caught panic too.
     Fault,
 }
@@ -39,6 +41,7 @@ impl EndedBy {
             Self::Unreachable => "unreachable",
             Self::Unanswered => "unanswered",
             Self::Rejected => "rejected",
+            Self::Expired => "expired",
             Self::Fault => "fault",
         }
     }
@@ -108,8 +111,22 @@ pub struct CallArrived {
     /// Whose call it is: empty for an allowed network, else whom the address or the digest shows.
     pub owner: String,
     pub transport: Transport,
+    /// The call that this one shall take the place of (RFC 3891).
+    pub replaces: Option<LegHandle>,
     /// `X-…` headers, name as sent, at most 32.
     pub extra_headers: Vec<(String, String)>,
+}
+
+/// A far end wants its call to go on with somebody else (REFER).
+#[derive(Clone, Debug)]
+pub struct TransferAsked {
+    pub leg: LegHandle,
+    /// URI of `Refer-To`, without headers.
+    pub target: String,
+    /// Attended: the target is the far end of this leg of ours.
+    pub replaces: Option<LegHandle>,
+    /// What `Replaces` says, for a target elsewhere; else empty.
+    pub replaces_header: String,
 }
 
 /// What a finished recording holds; sample counts are frames per channel.
@@ -199,6 +216,15 @@ pub enum Event {
         sip_status: u16,
         /// `None`: it never had audio.
         quality: Option<Box<CallQuality>>,
+        /// The far end's `Reason:` (RFC 3326) as it stands, else empty.
+        reason: String,
+    },
+    TransferAsked(Box<TransferAsked>),
+    /// A re-INVITE or UPDATE of the far end has changed the audio of an answered call.
+    CallUpdated {
+        leg: LegHandle,
+        /// The far end does not want to hear us.
+        is_held: bool,
     },
     ParticipantJoined {
         leg: LegHandle,

@@ -10,6 +10,7 @@ pub mod event;
 pub mod handle;
 pub mod identity;
 mod ledger;
+pub mod reason;
 pub mod sink;
 pub mod transport;
 pub mod trunk;

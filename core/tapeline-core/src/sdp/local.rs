@@ -87,6 +87,16 @@ impl LocalDescription {
         self.publish(body)
     }
 
+    /// What was sent last, once more and as it was; None when nothing was.
+    pub fn again(&mut self) -> Option<String> {
+        let body = std::mem::take(&mut self.last);
+        if body.is_empty() {
+            return None;
+        }
+        self.last.clone_from(&body);
+        Some(self.publish(body))
+    }
+
     fn head(&self, active: (u64, u64)) -> String {
         let (family, address) = (family(self.address), self.address);
         format!("s=-\r\nc=IN {family} {address}\r\nt={} {}\r\n", active.0, active.1)

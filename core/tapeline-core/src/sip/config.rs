@@ -92,6 +92,10 @@ pub struct Limits {
     pub lookup: Duration,
     /// RFC 3261 §17.1.1.1, the estimate of a round trip that all its timers are made of.
     pub t1: Duration,
+    /// Seconds after which a session that nobody refreshes is over (RFC 4028), and the least that is
+    /// agreed to.
+    pub session_expires: u32,
+    pub session_min: u32,
     /// How long [`stop`](crate::sip::SipHandle::stop) waits for answers to its BYEs.
     pub stop_grace: Duration,
     pub streams: StreamLimits,
@@ -140,6 +144,8 @@ impl Default for Limits {
             ring_max: Duration::from_secs(180),
             lookup: Duration::from_secs(5),
             t1: Duration::from_millis(500),
+            session_expires: 1_800,
+            session_min: 90,
             stop_grace: Duration::from_secs(2),
             streams: StreamLimits::default(),
         }

@@ -34,10 +34,10 @@ use crate::sip::handle::LegStatsTable;
 use crate::sip::registrar::{self, Bindings, Moment};
 use crate::sip::resolve::Resolver;
 use crate::sip::strikes::{STRANGER, WRONG_ANSWER};
-use crate::sip::tables::Tables;
+use crate::sip::tables::{OurInvite, Tables};
 use crate::sip::transport::{Line, Lines, Tls};
 use crate::sip::trunks::Trunks;
-use crate::sip::wire::{self, ALLOW, Admission, Head, TagMaker, stateless, tag};
+use crate::sip::wire::{self, ALLOW, Admission, Head, TagMaker, stateless, supported, tag};
 use crate::sys::undelivered::Undelivered;
 
 /// Everything of one incarnation of the thread.
@@ -241,7 +241,12 @@ impl Stack {
             | SipCommand::Answer { leg }
             | SipCommand::AnswerInto { leg, .. }
             | SipCommand::Reject { leg, .. }
-            | SipCommand::HangUp { leg } => *leg,
+            | SipCommand::HangUp { leg }
+            | SipCommand::HangUpFor { leg, .. }
+            | SipCommand::Progress { leg }
+            | SipCommand::AcceptTransfer { leg }
+            | SipCommand::RefuseTransfer { leg, .. }
+            | SipCommand::ReportTransfer { leg, .. } => *leg,
         };
         match self
             .tables
@@ -320,8 +325,11 @@ impl Stack {
                 }
                 line.send(&reply, source);
             }
-            Admission::Response(response) => match self.tables.invitation_of(&response) {
-                Some(ours) => ours.on_response(self, line, response, source).await,
+            Admission::Response(response) => match self.tables.invite_of(&response) {
+                Some(OurInvite::First(ours)) => {
+                    ours.on_response(self, line, response, source).await;
+                }
+                Some(OurInvite::Again(ours)) => ours.on_response(self, response),
                 None => {
                     let message = SipMessage::Response(response);
                     self.to_transaction(line, source, String::new(), message).await;
@@ -519,6 +527,10 @@ impl Stack {
                     let route = Route { transport: line.transport(), address: source };
                     registrar::answer(self, &owner, route, transaction).await;
                 }
+                // A transfer is of a call.
+                Method::Refer => {
+                    refuse(transaction, StatusCode::MethodNotAllowed, vec![allow()]).await;
+                }
                 _ => refuse(transaction, unknown, vec![]).await,
             };
         };
@@ -545,7 +557,7 @@ impl Stack {
             StatusCode::OK
         };
         let accept = Header::Accept("application/sdp".into());
-        refuse(transaction, status, vec![allow(), accept]).await;
+        refuse(transaction, status, vec![allow(), supported(), accept]).await;
     }
 
     /// Takes a leg out of every table and reports it; once per leg.
@@ -559,11 +571,12 @@ impl Stack {
         self.tables.remove(record);
         let invitation = record.invitation.take();
         if let Some(invitation) = invitation {
-            invitation.leave();
+            invitation.leave(record.parting.take());
         }
         let quality = self.stats.remove(leg).map(|stats| Box::new(stats.quality()));
         Counters::add(&self.counters.calls_ended, 1);
-        self.events.send(Event::CallEnded { leg, by, sip_status, quality });
+        let reason = record.reason.take();
+        self.events.send(Event::CallEnded { leg, by, sip_status, reason, quality });
         if record.has_media.get() {
             self.unremoved.borrow_mut().push(leg);
             self.remove_media();

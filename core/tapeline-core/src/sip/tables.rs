@@ -8,11 +8,17 @@ use rsipstack::sip::{HeadersExt, Request, Response};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 
 use crate::boundary::handle::LegHandle;
-use crate::sip::dialog::{DialogKey, Invitation, LegRecord};
+use crate::sip::dialog::{DialogKey, Invitation, LegRecord, Reinvite};
 use crate::sip::wire::tag;
 
 /// Call-ID, From tag, CSeq of a caller's INVITE.
 type MergeKey = (String, String, u32);
+
+/// Whose answer came.
+pub(super) enum OurInvite {
+    First(Rc<Invitation>),
+    Again(Rc<Reinvite>),
+}
 
 #[derive(Default)]
 pub(super) struct Tables {
@@ -20,6 +26,8 @@ pub(super) struct Tables {
     dialogs: RefCell<HashMap<DialogKey, Rc<LegRecord>>>,
     /// INVITEs of ours that may still be answered.
     invitations: RefCell<HashMap<TransactionKey, Rc<Invitation>>>,
+    /// re-INVITEs of ours.
+    reinvites: RefCell<HashMap<TransactionKey, Rc<Reinvite>>>,
     merge_keys: RefCell<HashSet<MergeKey>>,
     /// Live dialogs and INVITEs of ours per Call-ID.
     call_ids: RefCell<HashMap<String, u32>>,
@@ -65,6 +73,14 @@ impl Tables {
         }
     }
 
+    pub fn insert_reinvite(&self, reinvite: Rc<Reinvite>) {
+        self.reinvites.borrow_mut().insert(reinvite.key.clone(), reinvite);
+    }
+
+    pub fn remove_reinvite(&self, reinvite: &Reinvite) {
+        self.reinvites.borrow_mut().remove(&reinvite.key);
+    }
+
     pub fn leg_count(&self) -> usize {
         self.legs.borrow().len()
     }
@@ -94,10 +110,18 @@ impl Tables {
         self.dialogs.borrow().get(&DialogKey { call_id, local_tag, remote_tag }).cloned()
     }
 
+    /// As a `Replaces` names it.
+    pub fn dialog_named(&self, key: &DialogKey) -> Option<Rc<LegRecord>> {
+        self.dialogs.borrow().get(key).cloned()
+    }
+
     /// By branch, Call-ID, From tag and CSeq.
-    pub fn invitation_of(&self, response: &Response) -> Option<Rc<Invitation>> {
+    pub fn invite_of(&self, response: &Response) -> Option<OurInvite> {
         let key = TransactionKey::from_response(response, TransactionRole::Client).ok()?;
-        self.invitations.borrow().get(&key).cloned()
+        if let Some(invitation) = self.invitations.borrow().get(&key) {
+            return Some(OurInvite::First(invitation.clone()));
+        }
+        self.reinvites.borrow().get(&key).cloned().map(OurInvite::Again)
     }
 
     /// The same request by another way (RFC 3261 §8.2.2.2).

@@ -52,6 +52,11 @@ _ENDS = {
     "unanswered": End(
         cause=EndCause.NO_ANSWER, source=EndSource.SYSTEM, detail="it rang for as long as it may"
     ),
+    "expired": End(
+        cause=EndCause.NETWORK,
+        source=EndSource.ERROR,
+        detail="the far end did not show that the call lives",
+    ),
     "fault": End(cause=EndCause.FAULT, source=EndSource.ERROR, detail="a fault inside the core"),
     "command": End(
         cause=EndCause.FAULT, source=EndSource.SYSTEM, detail="the core ended it unasked"

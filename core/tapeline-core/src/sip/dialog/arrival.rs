@@ -17,7 +17,9 @@ use crate::sip::dialog::inbox::Inbox;
 use crate::sip::dialog::leg::{Leg, run};
 use crate::sip::dialog::peer::{Peer, sequence};
 use crate::sip::dialog::record::{DialogKey, LegRecord, Phase};
-use crate::sip::dialog::response::{incompatible_media, refuse, retry_after};
+use crate::sip::dialog::replaces;
+use crate::sip::dialog::response::{incompatible_media, refuse, retry_after, too_brief};
+use crate::sip::dialog::session::{self, Asked, Rule};
 use crate::sip::stack::Stack;
 use crate::sip::transport::Line;
 use crate::sip::wire::{display_name, tag, uri_of, user_of};
@@ -46,6 +48,19 @@ pub(crate) async fn arrive(
         Ok(offered) => offered,
         Err((status, extra)) => return refuse(invite, status, extra).await,
     };
+    let rule =
+        Rule { seconds: stack.config.limits.session_expires, min: stack.config.limits.session_min };
+    let session = match session::answer(&Asked::of(&invite.original.headers), rule, None) {
+        Ok(session) => session,
+        Err(min) => {
+            let (status, extra) = too_brief(min);
+            return refuse(invite, status, extra).await;
+        }
+    };
+    let replaced = match replaced(stack, &invite.original) {
+        Ok(replaced) => replaced,
+        Err(status) => return refuse(invite, status, vec![]).await,
+    };
     let Some(merge_key) = merge_key(&invite.original) else {
         return refuse(invite, StatusCode::BadRequest, vec![]).await;
     };
@@ -72,6 +87,8 @@ pub(crate) async fn arrive(
         peer: RefCell::new(peer),
         invite: RefCell::new(Some(invite.original.clone())),
         invitation: RefCell::default(),
+        reason: RefCell::default(),
+        parting: RefCell::default(),
     });
     stack.tables.insert(record.clone());
     if let Err(error) = invite.send_trying().await {
@@ -79,8 +96,9 @@ pub(crate) async fn arrive(
     }
     Counters::add(&stack.counters.calls_arrived, 1);
     let report = arrived(leg, line.transport(), source, owner, &invite.original);
+    let report = CallArrived { replaces: replaced, ..report };
     stack.events.send(Event::CallArrived(Box::new(report)));
-    run(Leg::arrived(stack.clone(), record, inbox, invite, offered));
+    run(Leg::arrived(stack.clone(), record, inbox, invite, offered, session));
 }
 
 /// Reads the offer; an INVITE without one gets ours in the 200.
@@ -101,6 +119,28 @@ fn offered(
     match sdp::agree(&remote, codecs, is_ipv6, None) {
         Some(agreed) => Ok(Some(Offered { remote, agreed })),
         None => Err((StatusCode::NotAcceptableHere, vec![incompatible_media()])),
+    }
+}
+
+/// The call that the INVITE shall take the place of (RFC 3891 §3).
+fn replaced(stack: &Stack, invite: &Request) -> Result<Option<LegHandle>, StatusCode> {
+    let mut lines = invite.headers.iter().filter_map(|header| match header {
+        Header::Replaces(value) => Some(value.value()),
+        _ => None,
+    });
+    let Some(value) = lines.next() else { return Ok(None) };
+    let named = replaces::parse(value).filter(|_| lines.next().is_none());
+    let named = named.ok_or(StatusCode::BadRequest)?;
+    let record = stack.tables.dialog_named(&named.key);
+    match record.map(|record| (record.leg, record.phase.get())) {
+        Some((_, Phase::Answered | Phase::Confirmed)) if named.is_early_only => {
+            Err(StatusCode::BusyHere)
+        }
+        Some((leg, Phase::Answered | Phase::Confirmed)) => Ok(Some(leg)),
+        // One that rings with us was not begun by us.
+        Some((_, Phase::Calling | Phase::Ringing | Phase::Ended)) | None => {
+            Err(StatusCode::CallTransactionDoesNotExist)
+        }
     }
 }
 
@@ -145,6 +185,7 @@ fn arrived(
         sip_call_id: invite.call_id_header().map(|id| id.value().to_owned()).unwrap_or_default(),
         owner,
         transport,
+        replaces: None,
         extra_headers: extra_headers.take(MAX_EXTRA_HEADERS).collect(),
     }
 }

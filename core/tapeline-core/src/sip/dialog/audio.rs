@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::boundary::counters::LegStats;
-use crate::media::command::{Agreement, LegSetup, MediaCommand};
+use crate::boundary::event::Event;
+use crate::media::command::{Agreement, Direction, LegSetup, MediaCommand};
 use crate::media::leg::LegCodec;
 use crate::media::ports::PortPair;
 use crate::media::srtp::Srtp;
@@ -12,7 +13,7 @@ use crate::sip::dialog::leg::Leg;
 
 impl Leg {
     /// Sockets, and the media thread told, before the 200 leaves; else status and reason.
-    pub(super) fn prepare_audio(&mut self) -> Result<(), (u16, String)> {
+    fn prepare_audio(&mut self) -> Result<(), (u16, String)> {
         if !self.stack.gate.borrow().has_room_for_answers() {
             return Err((503, "too many answered calls wait for their ACK".into()));
         }
@@ -31,6 +32,18 @@ impl Leg {
             }
         }
         Ok(())
+    }
+
+    /// Makes the leg's audio ready and writes our description: the answer to the caller's offer, else
+    /// an offer of ours.
+    pub(super) fn describe(&mut self) -> Result<String, (u16, String)> {
+        self.prepare_audio()?;
+        let codecs = &self.stack.config.codecs;
+        let local = self.local.as_mut().ok_or((500, "no description of ours".to_owned()))?;
+        Ok(match &self.offered {
+            Some(offered) => local.answer(&offered.remote, Some(&offered.agreed)),
+            None => local.offer(codecs, None),
+        })
     }
 
     pub(super) fn srtp_terms(&self) -> Terms {
@@ -116,6 +129,18 @@ impl Leg {
         sent.map_err(|_| "the media thread takes no commands".to_owned())?;
         self.agreement = Some(agreement);
         Ok(())
+    }
+}
+
+impl Leg {
+    /// Tells what a new offer or answer has made of the call.
+    pub(super) fn report_change(&self, before: Option<&Agreement>) {
+        let Some(now) = self.agreement.as_ref().filter(|now| before.is_some_and(|it| it != *now))
+        else {
+            return;
+        };
+        let is_held = matches!(now.direction, Direction::RecvOnly | Direction::Inactive);
+        self.stack.events.send(Event::CallUpdated { leg: self.record.leg, is_held });
     }
 }
 

@@ -5,6 +5,7 @@
 //! | 180, 183 | reports it; SDP in it or its like opens the audio (early media) |
 //! | 200 with an answer | is answered, and from here on like any other |
 //! | 200 without a codec of ours | hangs up, `rejected` with 488 |
+//! | 422 | once more, with the session interval it wants (RFC 4028) |
 //! | 503, and other targets are left | is tried at the next (RFC 3263 §4.3) |
 //! | 300 to 699 | `rejected`; neither redirection nor digest is followed |
 //! | nothing within 64*T1, ICMP, no connection | the next target, then `unreachable` |
@@ -12,9 +13,10 @@
 //! | ring limit, hang-up, stop | CANCEL (`invitation`) |
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
-use rsipstack::sip::Request;
+use rsipstack::sip::{Header, Request, Response};
 use rsipstack::transaction::random_text;
 use tokio::time::Instant;
 
@@ -30,7 +32,8 @@ use crate::sip::dialog::invitation::{self, Progress};
 use crate::sip::dialog::leg::{Leg, Next};
 use crate::sip::dialog::peer::Peer;
 use crate::sip::dialog::record::{DialogKey, LegRecord, Phase};
-use crate::sip::dialog::request::{Caller, bytes, invite};
+use crate::sip::dialog::request::{Caller, FIRST, bytes, invite};
+use crate::sip::dialog::session::{self, Asked, Rule};
 use crate::sip::resolve::Target;
 use crate::sip::stack::{Stack, spawn_leg};
 use crate::sip::transport::{Line, reach};
@@ -43,6 +46,7 @@ const UNREACHABLE: u16 = 503;
 const NO_COMMON_CODEC: u16 = 488;
 /// RFC 3261 §18.1.1: a longer request may be cut to pieces on its way.
 const MAX_DATAGRAM_REQUEST: usize = 1_300;
+const INTERVAL_TOO_SMALL: u16 = 422;
 
 /// Makes a leg that calls, or fails the command and frees the leg's handle.
 pub(crate) fn dial(stack: &Rc<Stack>, command: CommandId, handle: LegHandle, call: &Dial) {
@@ -87,10 +91,23 @@ fn made(stack: &Rc<Stack>, handle: LegHandle) -> Result<Leg, String> {
         peer: RefCell::new(Peer::nobody(call_id, line)),
         invite: RefCell::default(),
         invitation: RefCell::default(),
+        reason: RefCell::default(),
+        parting: RefCell::default(),
     });
     let mut leg = Leg::new(stack.clone(), record, inbox);
     leg.sockets = Some(sockets);
     Ok(leg)
+}
+
+/// What was sent to call the far end.
+pub(super) struct Outgoing {
+    call: Dial,
+    line: Rc<Line>,
+    destination: SocketAddr,
+    /// CSeq of the last INVITE.
+    sequence: u32,
+    /// What it asked for.
+    session: Rule,
 }
 
 impl Leg {
@@ -158,16 +175,35 @@ impl Leg {
         }
     }
 
-    fn invite(&mut self, call: &Dial, line: &Line, target: &Target) -> Option<Request> {
+    fn invite(&mut self, call: &Dial, line: &Rc<Line>, target: &Target) -> Option<Request> {
         let here = line.address_for(target.address).ip();
         let port = self.sockets.as_ref()?.port;
         self.local = Some(LocalDescription::new(here, port, self.stack.random()));
         self.protect_offer();
+        let outgoing = Outgoing {
+            call: call.clone(),
+            line: line.clone(),
+            destination: target.address,
+            sequence: FIRST,
+            session: self.session_rule(),
+        };
+        self.request_of(outgoing, Vec::new())
+    }
+
+    /// Each time with what `outgoing` says by now; `extra` is of this one alone.
+    fn request_of(&mut self, outgoing: Outgoing, mut extra: Vec<Header>) -> Option<Request> {
+        let Outgoing { call, line, destination, sequence, session } = &outgoing;
+        extra.extend(session::request_headers(session.seconds, session.min, None));
         let offer = self.local.as_mut()?.offer(&self.stack.config.codecs, None);
-        let key = self.record.key.borrow();
-        let agent = &self.stack.config.user_agent;
-        let caller = Caller { call_id: &key.call_id, local_tag: &key.local_tag, agent };
-        Some(invite(call, &caller, line, target.address, offer))
+        let request = {
+            let key = self.record.key.borrow();
+            let agent = &self.stack.config.user_agent;
+            let (call_id, local_tag) = (&key.call_id, &key.local_tag);
+            let caller = Caller { call_id, local_tag, agent, sequence: *sequence, extra };
+            invite(call, caller, line, *destination, offer)
+        };
+        self.outgoing = Some(outgoing);
+        Some(request)
     }
 
     /// A target that does not take the call at all (RFC 3263 §4.3) is followed by the next one.
@@ -178,25 +214,48 @@ impl Leg {
         self.last_end = (by, status);
         let invitation = self.record.invitation.take();
         if let Some(invitation) = invitation {
-            invitation.leave();
+            invitation.leave(None);
         }
         Next::Again
     }
 
     pub(super) async fn on_progress(&mut self, progress: Progress) -> Next {
         match progress {
-            Progress::Answered(body) => return self.on_answer(&body).await,
+            Progress::Answered(response) => return self.on_answer(&response).await,
             // What the 200 overtook.
             _ if self.record.phase.get() != Phase::Calling => {}
             Progress::Provisional(status, body) => self.on_provisional(status, &body),
-            Progress::Refused(UNREACHABLE) => {
-                return self.fail_over(EndedBy::Rejected, UNREACHABLE);
-            }
-            Progress::Refused(status) => return self.end(EndedBy::Rejected, status),
+            Progress::Refused(response) => return self.on_refusal(&response),
             Progress::Silent => return self.fail_over(EndedBy::Unreachable, TIMED_OUT),
             Progress::Lost => return self.fail_over(EndedBy::Unreachable, UNREACHABLE),
         }
         Next::Stay
+    }
+
+    fn on_refusal(&mut self, response: &Response) -> Next {
+        let status = response.status_code.code();
+        if status == INTERVAL_TOO_SMALL && self.asks_for_longer_session(response) {
+            return Next::Stay;
+        }
+        self.record.note_reason(&response.headers);
+        match status {
+            UNREACHABLE => self.fail_over(EndedBy::Rejected, status),
+            _ => self.end(EndedBy::Rejected, status),
+        }
+    }
+
+    /// RFC 4028 §7.3; once, by an interval that is longer than ours.
+    fn asks_for_longer_session(&mut self, response: &Response) -> bool {
+        let wanted = Asked::of(&response.headers).min;
+        let Some(mut outgoing) = self.outgoing.take_if(|it| it.session.seconds < wanted) else {
+            return false;
+        };
+        outgoing.session = Rule { seconds: wanted, min: wanted };
+        outgoing.sequence += 1;
+        let (line, destination) = (outgoing.line.clone(), outgoing.destination);
+        self.request_of(outgoing, Vec::new()).is_some_and(|request| {
+            invitation::send(&self.stack, &self.record, request, line, destination)
+        })
     }
 
     fn on_provisional(&mut self, status: u16, body: &[u8]) {
@@ -217,8 +276,13 @@ impl Leg {
 
     /// The 200 is acknowledged already; some far ends repeat the answer of their 183 in it, some
     /// leave it out.
-    async fn on_answer(&mut self, body: &[u8]) -> Next {
+    async fn on_answer(&mut self, response: &Response) -> Next {
         self.deadline = None;
+        self.note_abilities(&response.headers);
+        let body = &response.body;
+        let asked = self.outgoing.take().map_or(0, |outgoing| outgoing.session.seconds);
+        let agreed = session::settle(&Asked::of(&response.headers), asked, self.session_rule());
+        self.run_session(&agreed, true);
         let is_agreed = self.agreement.is_some() && body.is_empty();
         if !is_agreed && let Err(reason) = self.take_answer(body) {
             log::info!("leg {:?} ends: {reason}", self.record.leg);

@@ -10,8 +10,9 @@ use crate::sdp::{self, RemoteDescription, SdpError};
 use crate::sip::dialog::leg::{Incoming, Leg, Next};
 use crate::sip::dialog::peer::sequence;
 use crate::sip::dialog::record::Phase;
-use crate::sip::dialog::response::{allow, incompatible_media, refuse, sdp_type};
-use crate::sip::wire::digit;
+use crate::sip::dialog::response::{allow, incompatible_media, refuse, sdp_type, too_brief};
+use crate::sip::dialog::session::{self, Agreed, Asked};
+use crate::sip::wire::{digit, supported};
 
 /// Why a new offer is refused; the dialog stays as it was.
 type Refused = (StatusCode, Vec<Header>);
@@ -25,6 +26,7 @@ impl Leg {
             refuse(transaction, StatusCode::ServerInternalError, vec![]).await;
             return Next::Stay;
         }
+        self.note_abilities(&transaction.original.headers);
         {
             let mut peer = self.record.peer.borrow_mut();
             peer.remote_seq = seq;
@@ -33,6 +35,8 @@ impl Leg {
         }
         match method {
             Method::Bye => return self.on_bye(transaction).await,
+            Method::PRack => return self.on_prack(transaction).await,
+            Method::Refer => self.on_refer(transaction).await,
             Method::Invite => self.on_reinvite(transaction).await,
             Method::Update => self.on_update(transaction).await,
             Method::Info => {
@@ -40,7 +44,7 @@ impl Leg {
                 refuse(transaction, StatusCode::OK, vec![allow()]).await;
             }
             Method::Options => {
-                refuse(transaction, StatusCode::OK, vec![allow()]).await;
+                refuse(transaction, StatusCode::OK, vec![allow(), supported()]).await;
             }
             _ => refuse(transaction, StatusCode::MethodNotAllowed, vec![allow()]).await,
         }
@@ -63,6 +67,7 @@ impl Leg {
     }
 
     async fn on_bye(&mut self, transaction: Transaction) -> Next {
+        self.record.note_reason(&transaction.original.headers);
         refuse(transaction, StatusCode::OK, vec![]).await;
         match self.record.phase.get() {
             // A caller may leave an early dialog so (§15); its INVITE still wants an answer.
@@ -82,15 +87,24 @@ impl Leg {
             // §14.2: the first INVITE has no final response yet.
             return Self::ask_again(transaction, StatusCode::ServerInternalError).await;
         }
-        if self.invite.is_some() {
+        if self.invite.is_some() || self.is_refreshing == Some(Method::Invite) {
+            // §14.2: ours and theirs cross.
             return Self::ask_again(transaction, StatusCode::RequestPending).await;
         }
+        let agreed = match self.session_in(&transaction.original) {
+            Ok(agreed) => agreed,
+            Err((status, extra)) => return refuse(transaction, status, extra).await,
+        };
+        let before = self.agreement.clone();
         let body = match self.renegotiate(&transaction.original.body) {
             Ok(body) => body,
             Err((status, extra)) => return refuse(transaction, status, extra).await,
         };
         self.answer_is_due = transaction.original.body.is_empty();
-        let headers = self.success_headers(&transaction, true);
+        self.report_change(before.as_ref());
+        let mut headers = self.success_headers(&transaction, true);
+        headers.extend(agreed.headers());
+        self.run_session(&agreed, false);
         let body = Some(body.into_bytes());
         if let Err(error) = transaction.reply_with(StatusCode::OK, headers, body).await {
             log::debug!("response not sent: {error}");
@@ -101,29 +115,51 @@ impl Leg {
 
     async fn on_update(&mut self, mut transaction: Transaction) {
         let has_offer = !transaction.original.body.is_empty();
-        if has_offer && self.record.phase.get() == Phase::Ringing {
+        let is_ringing = self.record.phase.get() == Phase::Ringing;
+        let is_settled = !is_ringing || self.early.as_ref().is_some_and(|early| early.is_settled);
+        if has_offer && !is_settled {
             // RFC 3311 §5.2: the offer in the INVITE has no answer yet.
             return Self::ask_again(transaction, StatusCode::ServerInternalError).await;
         }
-        if has_offer && self.answer_is_due {
+        if has_offer && (self.answer_is_due || self.is_refreshing == Some(Method::Invite)) {
             return Self::ask_again(transaction, StatusCode::RequestPending).await;
         }
+        let agreed = match self.session_in(&transaction.original) {
+            Ok(agreed) => agreed,
+            Err((status, extra)) => return refuse(transaction, status, extra).await,
+        };
+        let before = self.agreement.clone();
         let body = match has_offer.then(|| self.renegotiate(&transaction.original.body)) {
             None => None,
-            Some(Ok(body)) => Some(body.into_bytes()),
+            Some(Ok(body)) => {
+                self.repeat_in_200(&body);
+                Some(body.into_bytes())
+            }
             Some(Err((status, extra))) => return refuse(transaction, status, extra).await,
         };
-        let headers = self.success_headers(&transaction, body.is_some());
+        let mut headers = self.success_headers(&transaction, body.is_some());
+        if !is_ringing {
+            self.report_change(before.as_ref());
+            headers.extend(agreed.headers());
+            self.run_session(&agreed, false);
+        }
         if let Err(error) = transaction.reply_with(StatusCode::OK, headers, body).await {
             log::debug!("response not sent: {error}");
         }
+    }
+
+    /// What the request makes of the session's timer.
+    fn session_in(&self, request: &Request) -> Result<Agreed, Refused> {
+        let is_ours = self.session.as_ref().map(|session| session.is_ours);
+        let asked = Asked::of(&request.headers);
+        session::answer(&asked, self.session_rule(), is_ours).map_err(too_brief)
     }
 
     /// Contact and what goes with it; the peer's own Contact becomes the target.
     fn success_headers(&self, transaction: &Transaction, has_sdp: bool) -> Vec<Header> {
         let mut peer = self.record.peer.borrow_mut();
         peer.refresh_target(&transaction.original);
-        let mut headers = vec![peer.contact(), allow()];
+        let mut headers = vec![peer.contact(), allow(), supported()];
         if has_sdp {
             headers.push(sdp_type());
         }
@@ -131,7 +167,7 @@ impl Leg {
     }
 
     /// The body of our 200 to a new offer, or our offer when there is none.
-    fn renegotiate(&mut self, offer: &[u8]) -> Result<String, Refused> {
+    pub(super) fn renegotiate(&mut self, offer: &[u8]) -> Result<String, Refused> {
         if offer.is_empty() {
             self.protect_offer();
             let current = self.agreement.clone();

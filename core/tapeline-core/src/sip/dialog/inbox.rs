@@ -1,11 +1,12 @@
 //! What waits for a leg's task. Whatever ends the task, a panic too, every command is answered.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use rsipstack::sip::StatusCode;
 use tokio::sync::mpsc;
 
-use crate::boundary::command::{CommandId, RoomCommand};
+use crate::boundary::command::{CommandId, RoomCommand, SipCommand};
 use crate::media::command::MediaCommand;
 use crate::sip::dialog::leg::Input;
 use crate::sip::dialog::response::refuse;
@@ -21,12 +22,14 @@ pub(super) struct Inbox {
     open: Option<CommandId>,
     /// For the media thread, as soon as it has the leg.
     kept: Option<(CommandId, RoomCommand)>,
+    /// Until a provisional response is acknowledged.
+    deferred: VecDeque<(CommandId, SipCommand)>,
 }
 
 impl Inbox {
     pub fn new(stack: Rc<Stack>) -> (mpsc::Sender<Input>, Self) {
         let (mailbox, inputs) = mpsc::channel(LIMIT);
-        (mailbox, Self { stack, inputs, open: None, kept: None })
+        (mailbox, Self { stack, inputs, open: None, kept: None, deferred: VecDeque::new() })
     }
 
     /// The command that made the leg. Should it be open when the next input is taken, it is done: its
@@ -55,6 +58,22 @@ impl Inbox {
     /// The open command stays so until the media thread has done `action`.
     pub fn keep_for_media(&mut self, action: RoomCommand) {
         self.kept = self.open.take().map(|command| (command, action));
+    }
+
+    /// The open command stays so until `resume` gives it back.
+    pub fn defer(&mut self, command: SipCommand) {
+        if self.deferred.len() >= LIMIT {
+            return self.failed("the leg is busy");
+        }
+        self.deferred.extend(self.open.take().map(|id| (id, command)));
+    }
+
+    /// The first command that was deferred, open again.
+    pub fn resume(&mut self) -> Option<SipCommand> {
+        let (id, command) = self.deferred.pop_front()?;
+        self.done();
+        self.open = Some(id);
+        Some(command)
     }
 
     /// The media thread has the leg: it does, and answers, what was kept for it.
@@ -86,6 +105,9 @@ impl Inbox {
     fn close_to_commands(&mut self) -> Vec<Input> {
         self.inputs.close();
         if let Some((command, _)) = self.kept.take() {
+            self.stack.failed(command, "the leg has ended".into());
+        }
+        for (command, _) in std::mem::take(&mut self.deferred) {
             self.stack.failed(command, "the leg has ended".into());
         }
         let mut others = Vec::new();

@@ -8,22 +8,23 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use rsipstack::sip::{HeadersExt, Method, Request, Response};
+use rsipstack::sip::{Header, HeadersExt, Method, Request, Response};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::boundary::counters::Counters;
-use crate::sip::dialog::bye::{send_bye, send_until_answered};
+use crate::boundary::reason::Reason;
+use crate::sip::dialog::bye::{reason_header, send_bye, send_until_answered};
 use crate::sip::dialog::client_invite::{Action, ClientInvite, Input as Heard, State};
 use crate::sip::dialog::leg::{Input, wait_until};
-use crate::sip::dialog::peer::Peer;
+use crate::sip::dialog::peer::{Peer, sequence};
 use crate::sip::dialog::record::{LegRecord, Phase};
 use crate::sip::dialog::request::{FIRST, ack_of_refusal, bytes, cancel, in_dialog};
 use crate::sip::guard::guarded;
 use crate::sip::stack::{Stack, spawn};
 use crate::sip::transport::Line;
-use crate::sip::wire::tag;
+use crate::sip::wire::{Extension, first, tag};
 use crate::sys::undelivered::Undelivered;
 
 /// Phones that may answer one INVITE; what more answers is not heard.
@@ -33,9 +34,10 @@ const MAX_DIALOGS: usize = 8;
 pub(crate) enum Progress {
     /// 101 to 199 with its body.
     Provisional(u16, Vec<u8>),
-    /// The body of the 200; it is acknowledged, and the leg's record knows the peer.
-    Answered(Vec<u8>),
-    Refused(u16),
+    /// The 200; it is acknowledged, and the leg's record knows the peer. Its body may be that of a
+    /// reliable provisional response before it.
+    Answered(Box<Response>),
+    Refused(Box<Response>),
     /// Not one response came within 64*T1.
     Silent,
     /// The INVITE could not be delivered.
@@ -49,6 +51,15 @@ struct Confirmed {
     next_hop: SocketAddr,
 }
 
+/// A dialog that a reliable provisional response made (RFC 3262 §4).
+struct EarlyDialog {
+    remote_tag: String,
+    /// RSeq of the last that was acknowledged.
+    rseq: u32,
+    /// The far end's description.
+    body: Vec<u8>,
+}
+
 pub(crate) struct Invitation {
     pub key: TransactionKey,
     pub call_id: String,
@@ -60,6 +71,11 @@ pub(crate) struct Invitation {
     /// While it is wanted.
     leg: RefCell<Option<Rc<LegRecord>>>,
     dialogs: RefCell<Vec<Confirmed>>,
+    early: RefCell<Vec<EarlyDialog>>,
+    /// CSeq of our last request that has to do with it.
+    last_seq: Cell<u32>,
+    /// What CANCEL and BYE give as reason.
+    parting: RefCell<Option<Reason>>,
     cancel_is_due: Cell<bool>,
     changed: Notify,
 }
@@ -75,6 +91,7 @@ pub(super) fn send(
     let Ok(key) = TransactionKey::from_request(&request, TransactionRole::Client) else {
         return false;
     };
+    let last_seq = sequence(&request).unwrap_or(FIRST);
     let call_id = leg.key.borrow().call_id.clone();
     let invitation = Rc::new(Invitation {
         key,
@@ -90,6 +107,9 @@ pub(super) fn send(
         line: RefCell::new(line),
         leg: RefCell::new(Some(leg.clone())),
         dialogs: RefCell::default(),
+        early: RefCell::default(),
+        last_seq: Cell::new(last_seq),
+        parting: RefCell::default(),
         cancel_is_due: Cell::new(false),
         changed: Notify::new(),
     });
@@ -123,7 +143,8 @@ impl Invitation {
     }
 
     /// Its leg is gone: from here on nobody wants an answer.
-    pub fn leave(&self) {
+    pub fn leave(&self, reason: Option<Reason>) {
+        self.parting.replace(reason);
         self.leg.take();
         if self.decide(Heard::Cancel) == Action::SendCancel {
             self.cancel_is_due.set(true);
@@ -186,14 +207,12 @@ impl Invitation {
         };
         match self.decide(heard) {
             Action::SendCancel => self.cancel_is_due.set(true),
-            Action::Ring if status > 100 => {
-                self.tell(Progress::Provisional(status, response.body));
-            }
+            Action::Ring if status > 100 => self.ring(stack, line, response, source).await,
             Action::Confirm => self.confirm(stack, line, response, source).await,
             Action::Refuse => {
                 let ack = ack_of_refusal(&self.request, &response);
                 self.line().send(&bytes(ack), self.destination);
-                self.tell(Progress::Refused(status));
+                self.tell(Progress::Refused(Box::new(response)));
             }
             _ => {}
         }
@@ -205,7 +224,7 @@ impl Invitation {
         &self,
         stack: &Rc<Stack>,
         line: &Rc<Line>,
-        response: Response,
+        mut response: Response,
         source: SocketAddr,
     ) {
         let to = response.to_header().map(|to| to.value().to_owned()).unwrap_or_default();
@@ -214,9 +233,10 @@ impl Invitation {
             return;
         }
         let peer = Peer::answered(&self.request, &response, source, line.clone());
-        let Some(peer) = peer else { return };
+        let Some(mut peer) = peer else { return };
+        peer.local_seq = self.last_seq.get();
         let is_first = self.dialogs.borrow().is_empty();
-        self.dialogs.borrow_mut().push(confirmed(stack, &peer, remote_tag.clone()));
+        self.dialogs.borrow_mut().push(self.confirmed(stack, &peer, remote_tag.clone()));
         self.acknowledge(&remote_tag);
         let leg = self.leg.borrow().clone().filter(|_| is_first);
         match leg {
@@ -224,11 +244,90 @@ impl Invitation {
                 // At once: a hang-up that waits in its mailbox must find a call to hang up.
                 leg.peer.replace(peer);
                 leg.phase.set(Phase::Confirmed);
+                if response.body.is_empty() {
+                    response.body = self.early_body(&remote_tag);
+                }
                 stack.tables.name_peer(&leg, remote_tag);
-                self.tell(Progress::Answered(response.body));
+                self.tell(Progress::Answered(Box::new(response)));
             }
-            None => send_bye(stack, &RefCell::new(peer)).await,
+            None => {
+                // Another phone was faster, or the call was given up: then that is why.
+                let elsewhere = || Reason::known(200, "Call completed elsewhere");
+                let given_up = self.parting.borrow().clone().filter(|_| is_first);
+                let reason = given_up.or_else(|| (!is_first).then(elsewhere));
+                send_bye(stack, &RefCell::new(peer), reason).await;
+            }
         }
+    }
+
+    async fn ring(
+        &self,
+        stack: &Rc<Stack>,
+        line: &Rc<Line>,
+        response: Response,
+        source: SocketAddr,
+    ) {
+        if self.is_new(stack, line, &response, source).await {
+            self.tell(Progress::Provisional(response.status_code.code(), response.body));
+        }
+    }
+
+    /// False for what is to be forgotten: a reliable provisional response that was heard already, or
+    /// one out of order (RFC 3262 §4). A new one gets its PRACK.
+    async fn is_new(
+        &self,
+        stack: &Rc<Stack>,
+        line: &Rc<Line>,
+        response: &Response,
+        source: SocketAddr,
+    ) -> bool {
+        let is_reliable = Extension::of(&response.headers, "100rel") == Extension::Required;
+        let number = first!(response.headers, RSeq).and_then(|it| it.trim().parse::<u32>().ok());
+        let to = response.to_header().map(|to| to.value().to_owned()).unwrap_or_default();
+        let (Some(number), Some(remote_tag)) = (number.filter(|_| is_reliable), tag(&to)) else {
+            return true;
+        };
+        if !self.is_next(remote_tag, number, &response.body) {
+            return false;
+        }
+        let peer = Peer::answered(&self.request, response, source, line.clone());
+        let Some(mut peer) = peer else { return true };
+        peer.local_seq = self.last_seq.get() + 1;
+        self.last_seq.set(peer.local_seq);
+        let way = peer.way();
+        let agent = &stack.config.user_agent;
+        let mut prack = in_dialog(agent, &peer, &way, Method::PRack, peer.local_seq);
+        let invited = sequence(&self.request).unwrap_or(FIRST);
+        prack.headers.push(Header::RAck(format!("{number} {invited} INVITE").into()));
+        send_until_answered(stack, prack, line, way.next_hop).await;
+        true
+    }
+
+    /// Remembers a reliable response when it is the one to come.
+    fn is_next(&self, remote_tag: &str, number: u32, body: &[u8]) -> bool {
+        let mut early = self.early.borrow_mut();
+        let Some(known) = early.iter_mut().find(|dialog| dialog.remote_tag == remote_tag) else {
+            let is_taken = early.len() < MAX_DIALOGS;
+            if is_taken {
+                let (remote_tag, body) = (remote_tag.to_owned(), body.to_vec());
+                early.push(EarlyDialog { remote_tag, rseq: number, body });
+            }
+            return is_taken;
+        };
+        if known.rseq.checked_add(1) != Some(number) {
+            return false;
+        }
+        known.rseq = number;
+        if !body.is_empty() {
+            known.body = body.to_vec();
+        }
+        true
+    }
+
+    fn early_body(&self, remote_tag: &str) -> Vec<u8> {
+        let mut early = self.early.borrow_mut();
+        let known = early.iter_mut().find(|dialog| dialog.remote_tag == remote_tag);
+        known.map(|dialog| std::mem::take(&mut dialog.body)).unwrap_or_default()
     }
 
     /// Whether the dialog is known.
@@ -248,11 +347,20 @@ impl Invitation {
         }
     }
 
+    fn confirmed(&self, stack: &Stack, peer: &Peer, remote_tag: String) -> Confirmed {
+        let way = peer.way();
+        let number = sequence(&self.request).unwrap_or(FIRST);
+        let ack = in_dialog(&stack.config.user_agent, peer, &way, Method::Ack, number);
+        Confirmed { remote_tag, ack: bytes(ack), next_hop: way.next_hop }
+    }
+
     /// Its timers, until nothing can come any more.
     async fn keep(self: Rc<Self>, stack: Rc<Stack>) {
         while self.transaction.borrow().state() != State::Over {
             if self.cancel_is_due.take() {
-                let request = cancel(&self.request);
+                let mut request = cancel(&self.request);
+                let reason = self.parting.borrow().as_ref().map(reason_header);
+                request.headers.extend(reason.into_iter().collect());
                 send_until_answered(&stack, request, &self.line(), self.destination).await;
             }
             let deadline = self.transaction.borrow().deadline();
@@ -272,10 +380,4 @@ impl Invitation {
             _ => {}
         }
     }
-}
-
-fn confirmed(stack: &Stack, peer: &Peer, remote_tag: String) -> Confirmed {
-    let way = peer.way();
-    let ack = in_dialog(&stack.config.user_agent, peer, &way, Method::Ack, FIRST);
-    Confirmed { remote_tag, ack: bytes(ack), next_hop: way.next_hop }
 }

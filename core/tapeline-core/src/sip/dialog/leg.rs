@@ -17,25 +17,32 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use rsipstack::sip::{Method, Request, SipMessage, StatusCode};
+use rsipstack::sip::{Header, Method, Request, Response, SipMessage, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::time::{Instant, sleep_until};
 
 use crate::boundary::command::{CommandId, RoomCommand, SipCommand};
 use crate::boundary::counters::Counters;
 use crate::boundary::event::{EndedBy, Event};
+use crate::boundary::reason::Reason;
 use crate::media::command::Agreement;
 use crate::media::ports::PortPair;
 use crate::sdp::LocalDescription;
 use crate::sip::dialog::arrival::Offered;
 use crate::sip::dialog::bye::send_bye;
+use crate::sip::dialog::calling::Outgoing;
 use crate::sip::dialog::inbox::Inbox;
 use crate::sip::dialog::invitation::Progress;
+use crate::sip::dialog::progress::Early;
 use crate::sip::dialog::record::{LegRecord, Phase};
-use crate::sip::dialog::response::{linger, refuse, retry_after, sdp_type, status_with};
+use crate::sip::dialog::reliable::Reliable;
+use crate::sip::dialog::response::{allow, linger, refuse, retry_after, sdp_type, status_with};
+use crate::sip::dialog::session::{Agreed, Session};
+use crate::sip::dialog::transfer::Transfer;
 use crate::sip::resolve::Target;
-use crate::sip::stack::{Stack, spawn_leg};
+use crate::sip::stack::{Stack, spawn, spawn_leg};
 use crate::sip::transport::Line;
+use crate::sip::wire::{Extension, supported};
 
 /// A request inside a dialog.
 pub(crate) struct Incoming {
@@ -52,10 +59,18 @@ pub(crate) enum Input {
     Progress(Progress),
     /// The stream of its peer is over, and the peer has not come back by another.
     LineOver,
+    /// To a request of ours inside the call.
+    Reply(Reply),
     /// The SIP thread stops.
     Stop,
     #[cfg(test)]
     Panic,
+}
+
+/// The final answer to a request of ours; None: none came.
+pub(crate) struct Reply {
+    pub method: Method,
+    pub response: Option<Box<Response>>,
 }
 
 /// Whether the task goes on.
@@ -86,6 +101,23 @@ pub(super) struct Leg {
     /// Of a call of ours: where else it may be tried, and why it ended where it was.
     pub untried: VecDeque<Target>,
     pub last_end: (EndedBy, u16),
+    /// What the caller takes of reliable provisional responses.
+    pub reliability: Extension,
+    /// RSeq of the last one.
+    pub rseq: u32,
+    pub reliable: Option<Reliable>,
+    pub early: Option<Early>,
+    /// What our 200 to the INVITE will say of the session's timer.
+    pub session_answer: Option<Agreed>,
+    pub session: Option<Session>,
+    /// The far end takes UPDATE.
+    pub takes_update: bool,
+    /// Method of our refresh that is not answered.
+    pub is_refreshing: Option<Method>,
+    pub transfer: Transfer,
+    pub has_been_referred: bool,
+    /// What we sent to call the far end, while it may be sent again.
+    pub outgoing: Option<Outgoing>,
     /// BYE must wait for the ACK (RFC 3261 §15).
     hangs_up_after_ack: bool,
 }
@@ -106,9 +138,13 @@ impl Leg {
         inbox: Inbox,
         invite: Transaction,
         offered: Option<Offered>,
+        session_answer: Agreed,
     ) -> Self {
         let deadline = Some(Instant::now() + stack.config.limits.ring_max);
         let mut leg = Self::new(stack, record, inbox);
+        leg.reliability = Extension::of(&invite.original.headers, "100rel");
+        leg.note_abilities(&invite.original.headers);
+        leg.session_answer = Some(session_answer);
         leg.invite = Some(invite);
         leg.offered = offered;
         leg.deadline = deadline;
@@ -116,6 +152,8 @@ impl Leg {
     }
 
     pub(super) fn new(stack: Rc<Stack>, record: Rc<LegRecord>, inbox: Inbox) -> Self {
+        // RFC 3262 §3: from 1 to 2^31 - 1, and far from its end.
+        let rseq = (stack.random() >> 40) as u32;
         Self {
             stack,
             record,
@@ -130,6 +168,17 @@ impl Leg {
             deadline: None,
             untried: VecDeque::new(),
             last_end: (EndedBy::Unreachable, 503),
+            reliability: Extension::Unknown,
+            rseq,
+            reliable: None,
+            early: None,
+            session_answer: None,
+            session: None,
+            takes_update: false,
+            is_refreshing: None,
+            transfer: Transfer::None,
+            has_been_referred: false,
+            outgoing: None,
             hangs_up_after_ack: false,
         }
     }
@@ -137,17 +186,34 @@ impl Leg {
     /// To its end, or to the next target: never `Stay`.
     pub(super) async fn live(&mut self) -> Next {
         loop {
-            let deadline = self.deadline;
+            let due_at = self.due_at();
             let next = tokio::select! {
                 biased;
                 message = drive(&mut self.invite) => self.on_invite_event(message).await,
                 Some(input) = self.inbox.receive() => self.on_input(input).await,
-                () = wait_until(deadline) => self.on_deadline().await,
+                () = wait_until(due_at) => self.on_clock(Instant::now()).await,
             };
             if next != Next::Stay {
                 return next;
             }
         }
+    }
+
+    fn due_at(&self) -> Option<Instant> {
+        let provisional = self.reliable.as_ref().and_then(Reliable::due_at);
+        let others = [provisional, self.session_due_at(), self.transfer_due_at()];
+        self.deadline.into_iter().chain(others.into_iter().flatten()).min()
+    }
+
+    async fn on_clock(&mut self, now: Instant) -> Next {
+        if self.deadline.is_some_and(|at| at <= now) {
+            return self.on_deadline().await;
+        }
+        self.on_transfer_clock(now).await;
+        if self.on_reliable_clock(now).await == Next::Leave {
+            return Next::Leave;
+        }
+        self.on_session_clock(now).await
     }
 
     pub(super) async fn on_input(&mut self, input: Input) -> Next {
@@ -156,6 +222,7 @@ impl Leg {
             Input::Request(incoming) => self.on_request(*incoming).await,
             Input::Progress(progress) => self.on_progress(progress).await,
             Input::LineOver => self.on_line_over().await,
+            Input::Reply(reply) => self.on_reply(reply).await,
             Input::Stop => self.on_stop().await,
             #[cfg(test)]
             Input::Panic => panic!("asked to"),
@@ -166,6 +233,7 @@ impl Leg {
     async fn on_invite_event(&mut self, message: Option<SipMessage>) -> Next {
         match (self.record.phase.get(), message) {
             (Phase::Ringing, Some(SipMessage::Request(r))) if r.method == Method::Cancel => {
+                self.record.note_reason(&r.headers);
                 self.finish_ringing(StatusCode::RequestTerminated, EndedBy::RemoteCancel).await
             }
             (Phase::Ringing, None) => {
@@ -191,14 +259,22 @@ impl Leg {
         }
     }
 
-    async fn on_command(&mut self, command: SipCommand) -> Next {
+    pub(super) async fn on_command(&mut self, command: SipCommand) -> Next {
+        if self.must_wait(&command) {
+            self.inbox.defer(command);
+            return Next::Stay;
+        }
+        let command = match command {
+            SipCommand::HangUpFor { leg, reason } => {
+                self.record.parting.replace(Some(reason));
+                SipCommand::HangUp { leg }
+            }
+            command => command,
+        };
         match (self.record.phase.get(), command) {
             (Phase::Calling, command) => self.on_command_calling(&command),
-            (Phase::Ringing, SipCommand::Ring { .. }) => {
-                self.reply(StatusCode::Ringing, None).await;
-                self.inbox.done();
-                Next::Stay
-            }
+            (Phase::Ringing, SipCommand::Ring { .. }) => self.ring().await,
+            (Phase::Ringing, SipCommand::Progress { .. }) => self.progress().await,
             (Phase::Ringing, SipCommand::Answer { .. }) => self.answer(None).await,
             (Phase::Ringing, SipCommand::AnswerInto { leg, room, settings }) => {
                 self.answer(Some(RoomCommand::Join { leg, room, settings })).await
@@ -228,6 +304,18 @@ impl Leg {
                 let next = self.hang_up(EndedBy::Command, 200).await;
                 self.inbox.done();
                 next
+            }
+            (Phase::Answered | Phase::Confirmed, SipCommand::AcceptTransfer { .. }) => {
+                self.accept_transfer().await;
+                Next::Stay
+            }
+            (Phase::Answered | Phase::Confirmed, SipCommand::RefuseTransfer { status, .. }) => {
+                self.refuse_transfer(status).await;
+                Next::Stay
+            }
+            (Phase::Answered | Phase::Confirmed, SipCommand::ReportTransfer { status, .. }) => {
+                self.report_transfer(status).await;
+                Next::Stay
             }
             (phase, _) => {
                 self.inbox.failed(format!("the leg is {phase:?}").to_lowercase());
@@ -260,18 +348,32 @@ impl Leg {
     /// packet comes before its leg.
     async fn answer(&mut self, then: Option<RoomCommand>) -> Next {
         let stack = self.stack.clone();
-        if let Err((status, reason)) = self.prepare_audio() {
-            self.inbox.failed(reason);
-            return self.finish_ringing(status.into(), EndedBy::Command).await;
-        }
-        let Some(local) = &mut self.local else { return Next::Stay };
-        let body = match &self.offered {
-            Some(offered) => local.answer(&offered.remote, Some(&offered.agreed)),
-            None => local.offer(&stack.config.codecs, None),
+        let body = match self.early.take() {
+            Some(early) => early.repeated,
+            None => match self.describe() {
+                Ok(body) => {
+                    self.answer_is_due = self.offered.is_none();
+                    Some(body)
+                }
+                Err((status, reason)) => {
+                    self.inbox.failed(reason);
+                    return self.finish_ringing(status.into(), EndedBy::Command).await;
+                }
+            },
         };
-        self.answer_is_due = self.offered.is_none();
         self.offered = None;
-        self.reply(StatusCode::OK, Some(body)).await;
+        if let Some(reliable) = &mut self.reliable {
+            reliable.stop();
+        }
+        let mut headers = self.invite_headers();
+        if body.is_some() {
+            headers.push(sdp_type());
+        }
+        if let Some(agreed) = self.session_answer.take() {
+            headers.extend(agreed.headers());
+            self.run_session(&agreed, false);
+        }
+        self.send_reply(StatusCode::OK, headers, body).await;
         self.record.phase.set(Phase::Answered);
         self.record.invite.take();
         self.deadline = Some(Instant::now() + stack.config.limits.ack_limit());
@@ -295,11 +397,13 @@ impl Leg {
             self.record.phase.set(Phase::Confirmed);
             self.stack.gate.borrow_mut().acknowledged();
         }
-        if std::mem::take(&mut self.answer_is_due)
-            && let Err(reason) = self.take_answer(&ack.body)
-        {
-            log::info!("leg {:?} ends: {reason}", self.record.leg);
-            return self.hang_up(EndedBy::NoAck, 488).await;
+        if std::mem::take(&mut self.answer_is_due) {
+            let before = self.agreement.clone();
+            if let Err(reason) = self.take_answer(&ack.body) {
+                log::info!("leg {:?} ends: {reason}", self.record.leg);
+                return self.hang_up(EndedBy::NoAck, 488).await;
+            }
+            self.report_change(before.as_ref());
         }
         if self.hangs_up_after_ack {
             return self.hang_up(EndedBy::Command, 200).await;
@@ -314,7 +418,8 @@ impl Leg {
     }
 
     pub(super) async fn hang_up(&mut self, by: EndedBy, status: u16) -> Next {
-        send_bye(&self.stack, &self.record.peer).await;
+        let said = self.record.parting.take().or_else(|| why(by, status));
+        send_bye(&self.stack, &self.record.peer, said).await;
         self.end(by, status)
     }
 
@@ -328,6 +433,12 @@ impl Leg {
     }
 
     pub(super) fn end(&mut self, by: EndedBy, status: u16) -> Next {
+        if self.record.parting.borrow().is_none() {
+            self.record.parting.replace(why(by, status));
+        }
+        if let Transfer::Asked { transaction, .. } = std::mem::take(&mut self.transfer) {
+            spawn(refuse(*transaction, StatusCode::CallTransactionDoesNotExist, vec![]));
+        }
         self.stack.end(&self.record, by, status);
         self.inbox.close();
         if let Some(invite) = self.invite.take() {
@@ -336,16 +447,22 @@ impl Leg {
         Next::Leave
     }
 
+    /// Of every response that makes a dialog (RFC 3261 §12.1.1).
+    pub(super) fn invite_headers(&self) -> Vec<Header> {
+        let peer = self.record.peer.borrow();
+        let mut headers = peer.record_routes();
+        headers.extend([peer.contact(), allow(), supported()]);
+        headers
+    }
+
     /// A response to the initial INVITE.
-    async fn reply(&mut self, status: StatusCode, body: Option<String>) {
+    pub(super) async fn send_reply(
+        &mut self,
+        status: StatusCode,
+        headers: Vec<Header>,
+        body: Option<String>,
+    ) {
         let Some(invite) = &mut self.invite else { return };
-        let contact = self.record.peer.borrow().contact();
-        let mut headers = self.record.peer.borrow().record_routes();
-        headers.push(contact);
-        headers.push(super::response::allow());
-        if body.is_some() {
-            headers.push(sdp_type());
-        }
         if let Err(error) = invite.reply_with(status, headers, body.map(String::into_bytes)).await {
             log::debug!("response not sent: {error}");
         }
@@ -353,6 +470,19 @@ impl Leg {
 
     pub(super) async fn ask_again(transaction: Transaction, status: StatusCode) {
         refuse(transaction, status, vec![retry_after(1)]).await;
+    }
+}
+
+/// What our BYE or CANCEL gives as reason where nobody has said one (RFC 3326).
+fn why(by: EndedBy, status: u16) -> Option<Reason> {
+    match (by, status) {
+        (EndedBy::NoAck | EndedBy::Rejected, 488) => {
+            Some(Reason::known(488, "Not Acceptable Here"))
+        }
+        (EndedBy::NoAck, _) => Some(Reason::known(408, "No ACK")),
+        (EndedBy::Expired, _) => Some(Reason::known(408, "Session expired")),
+        (EndedBy::Unanswered, _) => Some(Reason::known(408, "No answer")),
+        _ => None,
     }
 }
 

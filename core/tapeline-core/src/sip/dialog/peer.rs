@@ -61,7 +61,7 @@ impl Peer {
         }
     }
 
-    /// From the 2xx to an INVITE of ours (RFC 3261 §12.1.2). One without a Contact is reached where
+    /// From a 2xx, or a provisional response with a tag, to an INVITE of ours (RFC 3261 §12.1.2). One without a Contact is reached where
     /// the INVITE went.
     pub fn answered(
         invite: &Request,
@@ -69,6 +69,7 @@ impl Peer {
         source: SocketAddr,
         line: Rc<Line>,
     ) -> Option<Self> {
+        let local_seq = sequence(invite)?;
         let mut routes = record_routes(response.headers.iter());
         routes.reverse();
         let contact = response.contact_header().ok().and_then(|c| contact_uri(c.value()));
@@ -80,14 +81,14 @@ impl Peer {
             target: contact.map_or_else(|| invite.uri.to_string(), str::to_owned),
             source,
             line,
-            local_seq: FIRST,
+            local_seq,
             remote_seq: 0,
         })
     }
 
-    /// A re-INVITE or UPDATE may move the peer (RFC 3261 §12.2.2).
-    pub fn refresh_target(&mut self, request: &Request) {
-        let contact = request.contact_header().ok().and_then(|c| contact_uri(c.value()));
+    /// A re-INVITE or UPDATE, or the 2xx to one, may move the peer (RFC 3261 §12.2.2).
+    pub fn refresh_target(&mut self, message: &impl HeadersExt) {
+        let contact = message.contact_header().ok().and_then(|c| contact_uri(c.value()));
         if let Some(contact) = contact {
             self.target = contact.to_owned();
         }

@@ -4,17 +4,22 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use rsipstack::sip::{Request, SipMessage, StatusCode};
+use rsipstack::sip::{Headers, Request, SipMessage, StatusCode};
 use tokio::sync::mpsc;
 
 use crate::boundary::event::EndedBy;
 use crate::boundary::handle::LegHandle;
+use crate::boundary::reason::Reason;
 use crate::sip::dialog::bye::send_bye;
 use crate::sip::dialog::invitation::Invitation;
 use crate::sip::dialog::leg::Input;
 use crate::sip::dialog::peer::Peer;
 use crate::sip::stack::Stack;
 use crate::sip::transport::Line;
+use crate::sip::wire::first;
+
+/// Characters kept of the far end's reason.
+const MAX_REASON: usize = 256;
 
 /// RFC 3261 §12: Call-ID, our tag, the peer's tag.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +60,10 @@ pub(crate) struct LegRecord {
     pub(super) invite: RefCell<Option<Request>>,
     /// The INVITE of ours that it came from.
     pub invitation: RefCell<Option<Rc<Invitation>>>,
+    /// `Reason:` of the far end's last word.
+    pub reason: RefCell<String>,
+    /// What our last word will give as reason.
+    pub parting: RefCell<Option<Reason>>,
 }
 
 impl LegRecord {
@@ -75,12 +84,22 @@ impl LegRecord {
         }
     }
 
+    /// Keeps the `Reason:` of a message that ends the call (RFC 3326).
+    pub(super) fn note_reason(&self, headers: &Headers) {
+        if let Some(reason) = first!(headers, Reason) {
+            self.reason.replace(reason.chars().take(MAX_REASON).collect());
+        }
+    }
+
     /// The end of a leg whose task is gone: a word to the peer and the report.
     pub(crate) async fn abandon(self: Rc<Self>, stack: Rc<Stack>) {
         let phase = self.phase.get();
         stack.end(&self, EndedBy::Fault, 500);
         match phase {
-            Phase::Answered | Phase::Confirmed => send_bye(&stack, &self.peer).await,
+            Phase::Answered | Phase::Confirmed => {
+                let reason = Reason::known(500, "Server Internal Error");
+                send_bye(&stack, &self.peer, Some(reason)).await;
+            }
             Phase::Ringing => self.refuse_without_transaction(&stack).await,
             // Its invitation cancels itself.
             Phase::Calling | Phase::Ended => {}

@@ -6,12 +6,12 @@ use rsipstack::sip::{Header, HeadersExt, Method, Request, Response, SipMessage, 
 use rsipstack::transaction::random_text;
 
 use crate::boundary::dial::Dial;
-use crate::sip::dialog::peer::{Peer, Way};
+use crate::sip::dialog::peer::{Peer, Way, sequence};
 use crate::sip::dialog::response::{allow, sdp_type};
 use crate::sip::transport::Line;
-use crate::sip::wire::verbatim;
+use crate::sip::wire::{supported, verbatim};
 
-/// CSeq of an INVITE that makes a dialog.
+/// CSeq of the first INVITE that makes a dialog.
 pub(super) const FIRST: u32 = 1;
 
 /// A request inside the dialog of `peer` (RFC 3261 §12.2.1.1).
@@ -46,12 +46,16 @@ pub(super) struct Caller<'a> {
     pub call_id: &'a str,
     pub local_tag: &'a str,
     pub agent: &'a str,
+    /// CSeq of this INVITE; each one that is sent again has the next.
+    pub sequence: u32,
+    /// What this INVITE says besides.
+    pub extra: Vec<Header>,
 }
 
 /// The INVITE that makes a call (RFC 3261 §13.2.1), with our offer.
 pub(super) fn invite(
     dial: &Dial,
-    caller: &Caller<'_>,
+    caller: Caller<'_>,
     line: &Line,
     destination: SocketAddr,
     offer: String,
@@ -63,12 +67,14 @@ pub(super) fn invite(
         Header::From(from(dial, here, caller.local_tag).into()),
         Header::To(format!("<{}>", dial.uri).into()),
         Header::CallId(caller.call_id.into()),
-        Header::CSeq(format!("{FIRST} INVITE").into()),
+        Header::CSeq(format!("{} INVITE", caller.sequence).into()),
         Header::Contact(line.contact_for(destination).into()),
         allow(),
+        supported(),
         Header::UserAgent(caller.agent.into()),
         sdp_type(),
     ];
+    headers.extend(caller.extra);
     let extra = dial.headers.iter().cloned();
     headers.extend(extra.map(|(name, value)| Header::Other(name, value)));
     Request {
@@ -131,7 +137,8 @@ fn of_transaction(invite: &Request, method: Method) -> Request {
         })
         .cloned()
         .collect();
-    headers.push(Header::CSeq(format!("{FIRST} {method}").into()));
+    let number = sequence(invite).unwrap_or(FIRST);
+    headers.push(Header::CSeq(format!("{number} {method}").into()));
     Request {
         method,
         uri: invite.uri.clone(),

@@ -3,6 +3,7 @@
 use rsipstack::sip::{Header, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
 
+use crate::sip::dialog::session::min_header;
 use crate::sip::stack::spawn;
 use crate::sip::wire::ALLOW;
 
@@ -43,6 +44,11 @@ pub(crate) fn retry_after(seconds: u32) -> Header {
 /// RFC 3261 §20.43, code 305.
 pub(super) fn incompatible_media() -> Header {
     Header::Warning("305 tapeline \"Incompatible media format: PCMU and PCMA are taken\"".into())
+}
+
+/// The refusal of a session that would be too short (RFC 4028 §9).
+pub(super) fn too_brief(min: u32) -> (StatusCode, Vec<Header>) {
+    (StatusCode::SessionIntervalTooSmall, vec![min_header(min)])
 }
 
 pub(super) fn sdp_type() -> Header {

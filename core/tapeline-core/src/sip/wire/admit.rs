@@ -9,14 +9,15 @@ use std::net::SocketAddr;
 use rsipstack::sip::{HeadersExt, Request, Response, SipMessage};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 
+use crate::sip::wire::field::unsupported;
 use crate::sip::wire::head::{Head, HeadError, is_token};
 use crate::sip::wire::reply::{ALLOW, TagMaker, stateless};
 use crate::sip::wire::value::{stamped_via, tag, tightened, verbatim};
 
-const ANSWERED: [&str; 8] =
-    ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "REGISTER"];
+const ANSWERED: [&str; 10] =
+    ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER", "REGISTER"];
 /// Known by name, not done here: 405 instead of 501 (RFC 3261 §8.2.1).
-const KNOWN: [&str; 6] = ["SUBSCRIBE", "NOTIFY", "MESSAGE", "REFER", "PUBLISH", "PRACK"];
+const KNOWN: [&str; 4] = ["SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH"];
 const ONCE: [&str; 5] = ["From", "To", "Call-ID", "CSeq", "Max-Forwards"];
 
 /// What to do with a datagram.
@@ -174,10 +175,9 @@ fn acceptable(head: &Head, method: &str, has_body: bool) -> Result<(), Refusal> 
     if method == "ACK" || method == "CANCEL" {
         return Ok(());
     }
-    let required: Vec<_> = head.all("Require").filter(|value| !value.is_empty()).collect();
-    if !required.is_empty() {
-        // No extension is supported yet (RFC 3261 §8.2.2.3).
-        return Err(Refusal(420, vec![("Unsupported", required.join(", "))]));
+    // RFC 3261 §8.2.2.3.
+    if let Some(unknown) = unsupported(head.all("Require")) {
+        return Err(Refusal(420, vec![("Unsupported", unknown)]));
     }
     let is_initial = head.first("To").is_some_and(|to| tag(&tightened(to, false)).is_none());
     if method == "INVITE" && is_initial && head.first("Max-Forwards") == Some("0") {
@@ -186,7 +186,7 @@ fn acceptable(head: &Head, method: &str, has_body: bool) -> Result<(), Refusal> 
     if method == "INVITE" && is_initial && head.first("Contact").is_none() {
         return Err(400.into());
     }
-    let carries_sdp = method == "INVITE" || method == "UPDATE";
+    let carries_sdp = ["INVITE", "UPDATE", "PRACK"].contains(&method);
     let encoding = head.first("Content-Encoding").unwrap_or("identity");
     let content_type = head.first("Content-Type").unwrap_or("application/sdp");
     let media_type = content_type.split(';').next().unwrap_or_default().trim();

@@ -112,6 +112,9 @@ fn long_name(name: &str) -> &str {
         "e" | "E" => "Content-Encoding",
         "k" | "K" => "Supported",
         "s" | "S" => "Subject",
+        "x" | "X" => "Session-Expires",
+        "r" | "R" => "Refer-To",
+        "b" | "B" => "Referred-By",
         name => name,
     }
 }

@@ -3,15 +3,17 @@
 //! Pure: bytes, source address and tag maker in, an [`Admission`] out.
 
 mod admit;
+mod field;
 mod head;
 mod info;
 mod reply;
 mod value;
 
 pub(super) use admit::{Admission, admit};
+pub(super) use field::{Extension, allows, first, supported};
 pub(super) use head::{Head, call_id, trim};
 pub(super) use info::digit;
 pub(super) use reply::{ALLOW, TagMaker, stateless};
 pub(super) use value::{
-    contact_uri, display_name, list, parameter, tag, uri_of, user_of, verbatim,
+    contact_uri, display_name, list, parameter, percent_decoded, tag, uri_of, user_of, verbatim,
 };

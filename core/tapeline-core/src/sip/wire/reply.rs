@@ -11,7 +11,8 @@ use crate::sip::wire::head::Head;
 use crate::sip::wire::value::{stamped_via, tag};
 
 /// Methods we answer.
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, REGISTER";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK, REFER, REGISTER";
 
 /// Makes To tags that are the same for a retransmission and that nobody can foretell.
 #[derive(Debug, Default)]
