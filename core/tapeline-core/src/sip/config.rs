@@ -98,6 +98,8 @@ pub struct Limits {
     pub session_min: u32,
     /// How long [`stop`](crate::sip::SipHandle::stop) waits for answers to its BYEs.
     pub stop_grace: Duration,
+    /// Between two questions whether the thread still hears; zero: it is never asked.
+    pub probe: Duration,
     pub streams: StreamLimits,
 }
 
@@ -147,6 +149,7 @@ impl Default for Limits {
             session_expires: 1_800,
             session_min: 90,
             stop_grace: Duration::from_secs(2),
+            probe: Duration::from_secs(1),
             streams: StreamLimits::default(),
         }
     }

@@ -19,6 +19,7 @@ use crate::boundary::sink::EventSink;
 use crate::boundary::transport::Transport;
 use crate::media::command::MediaHandle;
 use crate::sip::config::SipConfig;
+use crate::sip::supervisor::{self, Probe, Renewal};
 use crate::sip::thread::{Parts, run};
 use crate::sip::transport::{Door, Tls, bind_stream, bind_udp};
 
@@ -138,6 +139,11 @@ pub fn start(
     let tls = Arc::new(Tls::new(config.tls.clone(), is_server)?);
     let doors = config.streams.iter().map(|&door| open(door)).collect::<io::Result<Vec<_>>>()?;
     let streams = doors.iter().map(|(door, _)| (door.transport, door.local)).collect();
+    let is_watched = !config.limits.probe.is_zero();
+    let watched = addresses.iter().filter(|_| is_watched);
+    let probes = watched.map(|&to| Probe::new(to)).collect::<io::Result<Vec<_>>>()?;
+    let renewal = Arc::<Renewal>::default();
+    let every = config.limits.probe;
     let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
     let (stopped_sender, stopped) = std_mpsc::channel();
     let stop = CancellationToken::new();
@@ -145,10 +151,12 @@ pub fn start(
     let stop_limit = config.limits.stop_grace + STOP_MARGIN;
     let parts = Parts {
         config,
+        probes: probes.iter().map(Probe::source).collect(),
+        renewal: renewal.clone(),
         sockets,
         doors,
         media,
-        events,
+        events: events.clone(),
         counters,
         slots: legs,
         stats: stats.clone(),
@@ -160,6 +168,9 @@ pub fn start(
         run(parts);
         drop(stopped_sender);
     })?;
+    if !probes.is_empty() {
+        supervisor::start(probes, every, renewal, events, stop.clone())?;
+    }
     let stopped = Mutex::new(stopped);
     let inner = Inner { commands, stop, stopped, stop_limit, stats, addresses, streams, tls };
     Ok(SipHandle { inner: Arc::new(inner) })

@@ -21,6 +21,7 @@ mod registrar;
 mod resolve;
 mod stack;
 mod strikes;
+mod supervisor;
 mod tables;
 mod thread;
 mod transport;

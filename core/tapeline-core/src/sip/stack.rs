@@ -15,7 +15,7 @@ use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
 use rsipstack::transaction::key::TransactionKey;
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::boundary::command::{CommandId, SipCommand};
 use crate::boundary::counters::Counters;
@@ -49,7 +49,7 @@ pub(super) struct Stack {
     pub slots: Arc<SlotAllocator>,
     pub stats: LegStatsTable,
     pub tls: Arc<Tls>,
-    pub endpoint: EndpointInnerRef,
+    endpoint: RefCell<EndpointInnerRef>,
     pub gate: RefCell<Gate>,
     verifier: RefCell<Verifier>,
     /// Where the phones of our endpoints are.
@@ -62,6 +62,10 @@ pub(super) struct Stack {
     random: RandomState,
     drawn: Cell<u64>,
     pub tables: Tables,
+    /// Where the supervisor asks from.
+    pub probes: HashSet<SocketAddr>,
+    /// Every loop of the thread starts anew.
+    pub renewed: Notify,
     /// Legs the media thread could not be told to drop yet.
     unremoved: RefCell<Vec<LegHandle>>,
     pub has_unremoved: Notify,
@@ -127,11 +131,7 @@ impl Stack {
         stats: LegStatsTable,
         tls: Arc<Tls>,
     ) -> Result<Self, String> {
-        let t1 = config.limits.t1;
-        let timers = EndpointOption { t1, t1x64: t1 * 64, ..EndpointOption::default() };
-        let mut builder = EndpointBuilder::new();
-        let endpoint = builder.with_user_agent(&config.user_agent).with_option(timers).build();
-        let arrivals = endpoint.incoming_transactions().map_err(|error| error.to_string())?;
+        let (endpoint, arrivals) = endpoint(&config)?;
         let now = Instant::now();
         let gate = Gate::new(config.access.clone(), config.limits.rate_in_all, now);
         let mut key = [0; 64];
@@ -145,7 +145,9 @@ impl Stack {
             slots,
             stats,
             tls,
-            endpoint: endpoint.inner,
+            endpoint: RefCell::new(endpoint),
+            probes: HashSet::new(),
+            renewed: Notify::new(),
             gate: RefCell::new(gate),
             verifier: RefCell::new(verifier),
             bindings: RefCell::default(),
@@ -162,6 +164,28 @@ impl Stack {
             closing: Cell::new(0),
             changed: Notify::new(),
         })
+    }
+
+    /// Of all transactions that begin now.
+    pub fn endpoint(&self) -> EndpointInnerRef {
+        self.endpoint.borrow().clone()
+    }
+
+    /// A new endpoint and new loops for a thread that is deaf. Dialogs stay; what is open of the old
+    /// endpoint's transactions runs out by its own timers.
+    pub fn renew(&self) -> Result<(), String> {
+        let (endpoint, arrivals) = endpoint(&self.config)?;
+        let old = self.endpoint.replace(endpoint);
+        self.arrivals.replace(arrivals);
+        let life = self.config.limits.t1 * 128;
+        spawn(async move {
+            let timers = guarded(async move { old.process_timer().await });
+            if let Ok(Err(_)) = timeout(life, timers).await {
+                log::error!("the timers of an earlier endpoint panicked");
+            }
+        });
+        self.renewed.notify_waiters();
+        Ok(())
     }
 
     pub fn done(&self, command: CommandId) {
@@ -294,14 +318,20 @@ impl Stack {
 
     /// A datagram, or one message of a stream.
     pub async fn on_message(self: &Rc<Self>, line: &Rc<Line>, datagram: &[u8], source: SocketAddr) {
-        Counters::add(&self.counters.sip_received, 1);
+        #[cfg(test)]
+        planted(datagram).await;
+        let is_probe = self.probes.contains(&source);
+        if !is_probe {
+            Counters::add(&self.counters.sip_received, 1);
+        }
         let message = wire::trim(datagram);
         let is_known = wire::call_id(message).is_some_and(|id| self.tables.knows_call(id));
         let now = Instant::now();
-        if !is_known && self.gate.borrow().is_silenced(source.ip(), now) {
+        let is_charged = !is_known && !is_probe;
+        if is_charged && self.gate.borrow().is_silenced(source.ip(), now) {
             return Counters::add(&self.counters.sip_silenced, 1);
         }
-        if !is_known && !self.gate.borrow_mut().charge(source.ip(), now) {
+        if is_charged && !self.gate.borrow_mut().charge(source.ip(), now) {
             return Counters::add(&self.counters.sip_rate_limited, 1);
         }
         let is_allowed = is_known
@@ -394,8 +424,9 @@ impl Stack {
         is_known: bool,
     ) -> Verdict {
         let now = Instant::now();
-        let has_transaction = self.endpoint.transactions.get(key).is_some()
-            || self.endpoint.finished_transactions.get(key).is_some();
+        let endpoint = self.endpoint();
+        let has_transaction = endpoint.transactions.get(key).is_some()
+            || endpoint.finished_transactions.get(key).is_some();
         let is_new = to_tag(request).is_none() && !has_transaction;
         if is_known && is_new && !self.gate.borrow_mut().charge(source.ip(), now) {
             // A live call's Call-ID is no pass for other requests.
@@ -420,8 +451,12 @@ impl Stack {
                 Ok(owner) => owner,
                 Err(verdict) => return verdict,
             },
-            // A phone of ours asks whether its way to us is open.
-            (None, Method::Options) if self.bindings.borrow().is_source(source) => String::new(),
+            // A phone of ours asks whether its way to us is open, or the supervisor does.
+            (None, Method::Options)
+                if self.bindings.borrow().is_source(source) || self.probes.contains(&source) =>
+            {
+                String::new()
+            }
             (None, _) => {
                 self.strike(source, STRANGER, now);
                 return Verdict::Drop;
@@ -499,7 +534,8 @@ impl Stack {
         message: SipMessage,
     ) {
         let connection = line.connection().clone();
-        let received = self.endpoint.on_received_message(message, connection, &source.into()).await;
+        let endpoint = self.endpoint();
+        let received = endpoint.on_received_message(message, connection, &source.into()).await;
         if let Err(error) = received {
             log::debug!("message from {source} dropped: {error}");
         }
@@ -601,6 +637,26 @@ impl Stack {
             self.has_unremoved.notify_one();
         }
         waiting.is_empty()
+    }
+}
+
+fn endpoint(config: &SipConfig) -> Result<(EndpointInnerRef, TransactionReceiver), String> {
+    let t1 = config.limits.t1;
+    let timers = EndpointOption { t1, t1x64: t1 * 64, ..EndpointOption::default() };
+    let mut builder = EndpointBuilder::new();
+    let endpoint = builder.with_user_agent(&config.user_agent).with_option(timers).build();
+    let arrivals = endpoint.incoming_transactions().map_err(|error| error.to_string())?;
+    Ok((endpoint.inner, arrivals))
+}
+
+/// What tests do to the thread.
+#[cfg(test)]
+async fn planted(datagram: &[u8]) {
+    match datagram {
+        b"HANG" => std::future::pending().await,
+        b"BLOCK" => std::thread::sleep(std::time::Duration::from_secs(2)),
+        b"PANIC" => panic!("asked to"),
+        _ => {}
     }
 }
 

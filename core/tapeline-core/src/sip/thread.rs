@@ -5,12 +5,15 @@
 //! | a leg's task | its guard | that leg |
 //! | the handling of a datagram or command | its guard | that datagram or command |
 //! | rsipstack's timers | [`keep_running`], started again | the timers that were due together |
+//! | a loop hangs, or the endpoint is dead | the supervisor, which has them made anew | what was open of transactions |
 //! | anything else | [`run`], a new [`Stack`] on the same sockets | all legs |
 
-use std::net::{TcpListener as StdListener, UdpSocket};
+use std::collections::HashSet;
+use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -30,6 +33,7 @@ use crate::sip::config::SipConfig;
 use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
 use crate::sip::stack::{Stack, spawn};
+use crate::sip::supervisor::Renewal;
 use crate::sip::transport::{Door, Line, Listener, MAX_DATAGRAM, Tls, keep_open};
 
 /// Between two attempts after a failure, so that a lasting one costs no core.
@@ -44,6 +48,9 @@ const LOOKUPS: usize = 32;
 /// All that the thread owns.
 pub(super) struct Parts {
     pub config: SipConfig,
+    /// Where the supervisor asks from.
+    pub probes: HashSet<SocketAddr>,
+    pub renewal: Arc<Renewal>,
     pub sockets: Vec<UdpSocket>,
     pub doors: Vec<(Door, StdListener)>,
     pub media: MediaHandle,
@@ -60,6 +67,8 @@ pub(super) struct Parts {
 pub(super) fn run(parts: Parts) {
     let Parts {
         config,
+        probes,
+        renewal,
         sockets,
         doors,
         media,
@@ -82,11 +91,13 @@ pub(super) fn run(parts: Parts) {
             stats.clone(),
             tls.clone(),
         );
-        let outcome = stack.and_then(|stack| {
+        let outcome = stack.and_then(|mut stack| {
+            stack.probes = probes.clone();
             let stack = Rc::new(stack);
             let runtime = runtime().map_err(|error| error.to_string())?;
             let turn = catch_unwind(AssertUnwindSafe(|| {
-                let turn = turn(&stack, &runtime, (&sockets, &doors), &mut commands, &stop);
+                let turn =
+                    turn(&stack, &runtime, (&sockets, &doors), &renewal, &mut commands, &stop);
                 turn.map_err(|error| error.to_string())
             }));
             stack.drop_legs(EndedBy::Fault);
@@ -116,6 +127,7 @@ fn turn(
     stack: &Rc<Stack>,
     runtime: &Runtime,
     (sockets, doors): (&[UdpSocket], &[(Door, StdListener)]),
+    renewal: &Arc<Renewal>,
     commands: &mut mpsc::Receiver<(CommandId, SipCommand)>,
     stop: &CancellationToken,
 ) -> std::io::Result<()> {
@@ -149,11 +161,14 @@ fn turn(
         }
         let shared = stack.clone();
         spawn(async move {
-            let endpoint = shared.endpoint.clone();
-            let work = || async { endpoint.process_timer().await };
+            let work = || {
+                let endpoint = shared.endpoint();
+                async move { endpoint.process_timer().await }
+            };
             keep_running(&shared, "the timers", work).await;
         });
         spawn(remove_media(stack.clone()));
+        spawn(renew_when_due(stack.clone(), renewal.clone()));
         let shared = stack.clone();
         spawn(async move {
             let work = || expire_bindings(shared.clone());
@@ -165,18 +180,24 @@ fn turn(
     })
 }
 
-/// Work that should never end; started again when it does.
+/// Work that should never end; started again when it does, and when the thread is deaf.
 async fn keep_running<F, W>(stack: &Stack, name: &str, mut work: W)
 where
     F: Future<Output = ()>,
     W: FnMut() -> F,
 {
     loop {
-        if guarded(work()).await.is_err() {
-            Counters::add(&stack.counters.caught_panics, 1);
+        tokio::select! {
+            biased;
+            outcome = guarded(work()) => {
+                if outcome.is_err() {
+                    Counters::add(&stack.counters.caught_panics, 1);
+                }
+                Counters::add(&stack.counters.sip_rebuilds, 1);
+                log::error!("{name} of the SIP thread ended and was started again");
+            }
+            () = stack.renewed.notified() => {}
         }
-        Counters::add(&stack.counters.sip_rebuilds, 1);
-        log::error!("{name} of the SIP thread ended and was started again");
         sleep(PAUSE).await;
     }
 }
@@ -257,6 +278,21 @@ async fn close(stack: &Stack) {
     }
 }
 
+async fn renew_when_due(stack: Rc<Stack>, renewal: Arc<Renewal>) {
+    loop {
+        renewal.is_due.notified().await;
+        renewal.taken.fetch_add(1, Ordering::Release);
+        Counters::add(&stack.counters.sip_rebuilds, 1);
+        let calls = stack.tables.leg_count();
+        let detail = match stack.renew() {
+            Ok(()) => format!("SIP was deaf and was made anew; {calls} calls go on"),
+            Err(error) => format!("SIP is deaf and could not be made anew: {error}"),
+        };
+        log::error!("{detail}");
+        stack.events.send(Event::CoreTrouble { detail });
+    }
+}
+
 async fn expire_bindings(stack: Rc<Stack>) {
     loop {
         sleep(EXPIRY_PAUSE).await;
@@ -273,5 +309,7 @@ async fn remove_media(stack: Rc<Stack>) {
     }
 }
 
+#[cfg(test)]
+mod renewal;
 #[cfg(test)]
 mod tests;

@@ -67,7 +67,11 @@ pub fn config() -> SipConfig {
         codecs: Preference::default(),
         user_agent: "tapeline/test".into(),
         realm: "tapeline".into(),
-        limits: Limits { stop_grace: Duration::from_millis(300), ..Limits::default() },
+        limits: Limits {
+            stop_grace: Duration::from_millis(300),
+            probe: Duration::ZERO,
+            ..Limits::default()
+        },
         access: Access {
             networks: networks(&["127.0.0.0/8", "::1"]),
             rate_per_source: 0,

@@ -78,7 +78,7 @@ async fn started(
         return None;
     };
     let connection = Some(line.connection().clone());
-    let mut transaction = Transaction::new_client(key, request, stack.endpoint.clone(), connection);
+    let mut transaction = Transaction::new_client(key, request, stack.endpoint(), connection);
     transaction.destination = Some(SipAddr::from(next_hop));
     match transaction.send().await {
         Ok(()) => Some(transaction),

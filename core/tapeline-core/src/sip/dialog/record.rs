@@ -110,7 +110,7 @@ impl LegRecord {
     async fn refuse_without_transaction(&self, stack: &Stack) {
         let Some(invite) = self.invite.take() else { return };
         let status = StatusCode::ServerInternalError;
-        let response = stack.endpoint.make_response(&invite, status, None);
+        let response = stack.endpoint().make_response(&invite, status, None);
         let connection = self.peer.borrow().line.connection().clone();
         if let Err(error) = connection.send(SipMessage::Response(response), None).await {
             log::debug!("response not sent: {error}");

@@ -88,7 +88,7 @@ pub(super) async fn ask(
 ) -> Option<Response> {
     let key = TransactionKey::from_request(&request, TransactionRole::Client).ok()?;
     let connection = Some(way.line.connection().clone());
-    let mut transaction = Transaction::new_client(key, request, stack.endpoint.clone(), connection);
+    let mut transaction = Transaction::new_client(key, request, stack.endpoint(), connection);
     transaction.destination = Some(SipAddr::from(way.address));
     if let Err(error) = transaction.send().await {
         log::debug!("request to {} not sent: {error}", way.address);
