@@ -64,6 +64,7 @@ class Config:
         1_800,
         "a call ends whose phone has not shown for so long that it lives; 90 at least",
     )
+    sip_transfers: str = _key("refuse", "refuse or accept: what phones get that transfer a call")
     max_calls: int = _key(4_096, "calls at once")
     max_recordings: int = _key(2_048, "recordings at once")
     realtime: bool = _key(True, "run the audio thread under SCHED_FIFO where permitted")
@@ -206,6 +207,7 @@ def _check(config: Config) -> None:
             except ValueError as error:
                 raise ConfigError(f"{key}: {error}") from error
     for key, words in {
+        "sip_transfers": ("refuse", "accept"),
         "transcription": ("moonshine", "none"),
         "log_format": ("auto", "console", "json"),
         "log_level": ("debug", "info", "warning", "error"),

@@ -227,6 +227,7 @@ class Node:
             ground.parts,
             engine=engine,
             sounds=self._sounds(ground, client),
+            accepts_transfers=self.config.sip_transfers == "accept",
             wake_transcriber=transcriber.wake,
         )
         control = Control(self._parts)

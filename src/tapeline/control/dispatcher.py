@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from tapeline.control import bridges, endpoints, recordings
-from tapeline.control.calls import arrivals
+from tapeline.control.calls import arrivals, transfers
 from tapeline.control.calls import signals as call_signals
 from tapeline.control.conferences import signals as conference_signals
 from tapeline.control.lanes import Lanes
@@ -29,8 +29,8 @@ class Dispatcher:
             signal.CallRinging: partial(call_signals.note_ringing, parts),
             signal.CallAnswered: partial(call_signals.note_answered, parts),
             signal.Digit: partial(call_signals.note_digit, parts),
+            signal.TransferAsked: partial(transfers.note_transfer_asked, parts),
             signal.CallEnded: partial(call_signals.note_ended, parts),
-            signal.TransferAsked: partial(call_signals.refuse_transfer, parts),
             signal.ParticipantJoined: partial(conference_signals.note_joined, parts),
             signal.ParticipantLeft: self._note_left,
             signal.RoomEmpty: partial(conference_signals.note_room_empty, parts),

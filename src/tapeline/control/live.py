@@ -58,6 +58,12 @@ class RecordingTarget:
         return any(each.is_paused and not each.is_stopping for each in self.recordings.values())
 
 
+def _is_set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
     """By what a call came in, or goes out."""
@@ -66,6 +72,8 @@ class Passage:
     trunk_id: TrunkId | None = None
     number: str | None = None
     """The pattern that the called name fitted."""
+    host: str = ""
+    """What it called us by, with its port if that was said; names there are ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +113,10 @@ class LiveCall(RecordingTarget):
     """What is to be recorded of it unasked."""
     is_policy_followed: bool = False
     """Its recording was begun, or missed."""
+    is_transferring: bool = False
+    """Its phone has asked that its party gets somebody else."""
+    decided: asyncio.Event = field(default_factory=_is_set)
+    """Not set while it may get somebody else: nobody hangs it up because it lost whom it had."""
     seat: "Seat | None" = None
     end: End | None = None
     has_rung: bool = False
@@ -130,6 +142,10 @@ class LiveCall(RecordingTarget):
     """Set when its row says so, or when that could not be written."""
     row_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while its row changes."""
+
+    @property
+    def is_kept(self) -> bool:
+        return not self.decided.is_set()
 
     @property
     def withholds_digits(self) -> bool:

@@ -148,5 +148,7 @@ class Parts:
     trunks: TrunkStates = field(default_factory=TrunkStates)
     realm: str = "tapeline"
     """Of digest: passwords of endpoints are hashed with it."""
+    accepts_transfers: bool = False
+    """Phones may ask by REFER that their party gets somebody else."""
     live: Live = field(default_factory=Live)
     counts: Counts = field(default_factory=Counts)

@@ -145,6 +145,20 @@ async def record_from(parts: Parts, live_call: LiveCall, moment: RecordFrom) -> 
         await _tell_missed(parts, live_call, command, "a fault inside the node")
 
 
+async def inherit(parts: Parts, giver: LiveCall, *heirs: LiveCall) -> None:
+    """The giver leaves a conversation that its policy records: that goes on with the first of those
+    who stay, unless one of them is recorded by a policy of its own (R31).
+    """
+    policy = giver.policy
+    if policy is None or not giver.is_policy_followed or not heirs:
+        return
+    if any(each.is_policy_followed for each in heirs):
+        return
+    heir = heirs[0]
+    heir.policy = policy
+    await record_from(parts, heir, RecordFrom.ANSWER)
+
+
 async def _tell_missed(
     parts: Parts, live_call: LiveCall, command: StartCallRecording, reason: str
 ) -> None:

@@ -100,12 +100,15 @@ class _Attempt:
             return
         await self._tell("dial_answer", self._winner)
         await self._connect(self._winner)
+        await self._walk.live_call.decided.wait()
         await self._tell_end(self._winner)
 
     async def give_up(self) -> None:
         """This call is over, or follows another program: nobody is left on a line."""
         source = EndSource.CALLER if self._walk.live_call.is_over else EndSource.SYSTEM
         for leg in self._legs:
+            if leg.live_call.is_kept:
+                continue
             cause = EndCause.NORMAL if leg.live_call.is_answered else EndCause.CANCELED
             await calls.hang_up(self._walk.parts, leg.live_call, End(cause=cause, source=source))
         if self._winner is not None:

@@ -1,8 +1,9 @@
 """Calls that come in: whose they are, their row, their program."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tapeline.control.calls.ends import FORBIDDEN, NOT_FOUND, REASONS, UNAVAILABLE, ended_call
+from tapeline.control.calls.transfers import take_place
 from tapeline.control.live import End, LiveCall, Passage
 from tapeline.control.parts import Parts
 from tapeline.control.precedence import policy_of
@@ -90,7 +91,21 @@ async def arrive(parts: Parts, arrived: signal.CallArrived) -> None:
         endpoint=found.passage.endpoint_id,
         trunk=found.passage.trunk_id,
     )
-    parts.programs.start(live_call)
+    replaced = _replaced(parts, live_call, arrived)
+    if replaced is not None:
+        parts.tasks.start(take_place(parts, live_call, replaced), name="a call in another's place")
+    else:
+        parts.programs.start(live_call)
+
+
+def _replaced(parts: Parts, live_call: LiveCall, arrived: signal.CallArrived) -> LiveCall | None:
+    """Only a call of the same account gives up its place, and only where transfers are accepted;
+    else it is a call like any other.
+    """
+    found = parts.live.calls.get(arrived.replaces) if arrived.replaces is not None else None
+    if found is None or not parts.accepts_transfers:
+        return None
+    return found if found.call.account_id == live_call.call.account_id else None
 
 
 async def _store(parts: Parts, call: Call, found: _Found) -> None:
@@ -114,20 +129,22 @@ async def _store(parts: Parts, call: Call, found: _Found) -> None:
 
 def _find(tx: Transaction, arrived: signal.CallArrived) -> _Found | None:
     """None: nothing answers there. Raises _Stranger."""
+    passage = Passage(host=host_of(arrived.request_uri))
     if not arrived.owner:
-        return _by_number(tx, arrived.called, arrived.caller, Passage())
+        return _by_number(tx, arrived.called, arrived.caller, passage)
     endpoint = tx.endpoints.get(EndpointId(arrived.owner))
     if endpoint is not None:
-        return _of_endpoint(tx, arrived, endpoint)
+        return _of_endpoint(tx, arrived, endpoint, replace(passage, endpoint_id=endpoint.id))
     trunk = tx.trunks.get(TrunkId(arrived.owner))
     if trunk is not None:
-        return _of_trunk(tx, arrived, trunk)
+        return _of_trunk(tx, arrived, trunk, replace(passage, trunk_id=trunk.id))
     raise _Stranger
 
 
-def _of_endpoint(tx: Transaction, arrived: signal.CallArrived, endpoint: Endpoint) -> _Found | None:
+def _of_endpoint(
+    tx: Transaction, arrived: signal.CallArrived, endpoint: Endpoint, passage: Passage
+) -> _Found | None:
     """Who it is, it has proved; what its From says is not taken for it."""
-    passage = Passage(endpoint_id=endpoint.id)
     caller = endpoint.caller or endpoint.username
     if endpoint.application_id is not None:
         return _by_application(
@@ -137,9 +154,10 @@ def _of_endpoint(tx: Transaction, arrived: signal.CallArrived, endpoint: Endpoin
     return found if found is not None and found.account.id == endpoint.account_id else None
 
 
-def _of_trunk(tx: Transaction, arrived: signal.CallArrived, trunk: Trunk) -> _Found | None:
+def _of_trunk(
+    tx: Transaction, arrived: signal.CallArrived, trunk: Trunk, passage: Passage
+) -> _Found | None:
     """A number may have been added as the carrier writes it, too."""
-    passage = Passage(trunk_id=trunk.id)
     called, caller = (to_e164(each, trunk.numbers) for each in (arrived.called, arrived.caller))
     if trunk.application_id is not None:
         return _by_application(
@@ -156,9 +174,7 @@ def _by_number(
     number = tx.numbers.match(called)
     if number is None:
         return None
-    passage = Passage(
-        endpoint_id=passage.endpoint_id, trunk_id=passage.trunk_id, number=number.pattern
-    )
+    passage = replace(passage, number=number.pattern)
     return _by_application(
         tx, number.account_id, number.application_id, called, caller, passage, trunk, number
     )
@@ -188,6 +204,11 @@ def _by_application(  # noqa: PLR0913, PLR0917 what was found on the way
         policy=policy_of(tx, passage, application.id),
         trunk=trunk,
     )
+
+
+def host_of(request_uri: str) -> str:
+    """`host[:port]`, as the caller has it of us."""
+    return request_uri.rpartition("@")[2].partition(";")[0]
 
 
 def _new_call(parts: Parts, arrived: signal.CallArrived, found: _Found) -> Call:

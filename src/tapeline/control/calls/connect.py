@@ -8,12 +8,12 @@ from tapeline.control.calls.dialling import dial
 from tapeline.control.calls.legs import hang_up, what_failed
 from tapeline.control.calls.outgoing import Outgoing
 from tapeline.control.calls.rows import merge_extras
+from tapeline.control.calls.transfers import PARTED, end_together
 from tapeline.control.checks import check_caller, check_headers, check_range, check_target
 from tapeline.control.conferences.members import take_over
-from tapeline.control.live import Bridge, End, LiveCall
+from tapeline.control.live import LiveCall
 from tapeline.control.lookup import answered_call_of
 from tapeline.control.parts import Parts
-from tapeline.domain.call import EndCause, EndSource
 from tapeline.domain.command import (
     BridgeCalls,
     Done,
@@ -27,7 +27,6 @@ from tapeline.telemetry import get_logger
 _log = get_logger(__name__)
 
 _LONGEST_RING_MS = 600_000
-_PARTED = End(cause=EndCause.NORMAL, source=EndSource.SYSTEM, detail="the other call has ended")
 
 
 async def bridge_calls(parts: Parts, command: BridgeCalls) -> Done:
@@ -86,16 +85,16 @@ async def _connect_when_answered(
         for each in waiting:
             each.cancel()
     if live_call.is_over:
-        await hang_up(parts, other, _PARTED)
+        await hang_up(parts, other, PARTED)
     elif other.answered.is_set() and not other.is_over:
         try:
             await _connect(parts, live_call, other, parks=False, record=record)
         except TapelineError as error:
             _log.warning("transfer_not_done", call=live_call.call.id, reason=str(error))
-            await hang_up(parts, other, _PARTED)
+            await hang_up(parts, other, PARTED)
         except Exception as error:  # noqa: BLE001 - the boundary where a bug is counted
             parts.bugs.add("transfer", error)
-            await hang_up(parts, other, _PARTED)
+            await hang_up(parts, other, PARTED)
 
 
 async def _connect(
@@ -121,7 +120,7 @@ async def _connect(
         except EngineFailed as error:
             raise await what_failed(first if first.is_over else second, error) from error
     if not parks:
-        parts.tasks.start(_end_together(parts, made), name="bridge by command")
+        parts.tasks.start(end_together(parts, made), name="bridge by command")
     if record is not None:
         await recordings.start_call_recording(
             parts,
@@ -132,12 +131,3 @@ async def _connect(
                 options=record.options,
             ),
         )
-
-
-async def _end_together(parts: Parts, made: Bridge) -> None:
-    """When one hangs up, so does the other, unless it was taken elsewhere."""
-    await made.ended.wait()
-    for each, other in (made.calls, made.calls[::-1]):
-        is_free = each.bridge is None and each.seat is None
-        if (other.is_over or other.end is not None) and is_free:
-            await hang_up(parts, each, _PARTED)

@@ -1,6 +1,5 @@
 """What the core reports about calls: each becomes a row's next state and its event."""
 
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -19,15 +18,13 @@ from tapeline.domain.account import Account
 from tapeline.domain.application import Application
 from tapeline.domain.call import Call, CallState
 from tapeline.domain.command import RecordOnAnswer, StartCallRecording
-from tapeline.domain.error import Conflict, EngineFailed, NotFound, Unavailable
+from tapeline.domain.error import Conflict, NotFound, Unavailable
 from tapeline.domain.id import EventId, new_uuid
 from tapeline.domain.policy import RecordFrom
 from tapeline.domain.port import Transaction
 from tapeline.telemetry import get_logger
 
 _log = get_logger(__name__)
-
-_DECLINE = 603
 
 
 async def note_ringing(parts: Parts, ringing: signal.CallRinging) -> None:
@@ -40,14 +37,6 @@ async def note_ringing(parts: Parts, ringing: signal.CallRinging) -> None:
 
 def _ringing(call: Call) -> Call:
     return replace(call, state=CallState.RINGING) if call.state is CallState.DIALING else call
-
-
-async def refuse_transfer(parts: Parts, asked: signal.TransferAsked) -> None:
-    """Phones may not transfer calls."""
-    live_call = await parts.live.call_of(asked.leg)
-    with suppress(EngineFailed):
-        await parts.engine.refuse_transfer(asked.leg, status=_DECLINE)
-    _log.info("transfer_refused", call=live_call.call.id if live_call else None)
 
 
 async def note_answered(parts: Parts, answered: signal.CallAnswered) -> None:
