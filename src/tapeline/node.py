@@ -28,6 +28,7 @@ from tapeline.control.lifecycle import close_lost, drain
 from tapeline.control.limits import watch_limits
 from tapeline.control.live import LiveCall
 from tapeline.control.recordings import finish_put_off
+from tapeline.control.retention import watch_retention
 from tapeline.control.sounds import Sounds
 from tapeline.control.trunks.commands import take_up
 from tapeline.delivery import Deliverer, Outbox, Sender
@@ -363,6 +364,7 @@ class Node:
         self._run(control.parts.tasks.run(), "sounds to be heard")
         self._run(finish_put_off(control.parts), "second tries of recordings")
         self._run(watch_limits(control.parts), "watch on limits")
+        self._run(watch_retention(control.parts), "watch on retention")
         await asyncio.sleep(0)  # both run before the first signal
         self._dispatcher = dispatcher
         engine.subscribe(dispatcher.receive)

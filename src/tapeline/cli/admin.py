@@ -76,6 +76,9 @@ def set_account(
     transcription_rate: Annotated[
         float | None, typer.Option(min=0.0, help="Price of a begun minute's transcription.")
     ] = None,
+    keep_days: Annotated[
+        int | None, typer.Option(help="Days after which recordings are deleted; 0: never.")
+    ] = None,
     webhook_url: Annotated[str | None, typer.Option(help="Default webhook address.")] = None,
     webhook_failover_url: Annotated[
         str | None, typer.Option(help="Where it goes when that fails.")
@@ -113,6 +116,7 @@ def set_account(
         link_life_s=link_life,
         keep_announcing=keep_announcing,
         transcription_rate=transcription_rate,
+        keep_days=keep_days,
         webhook_url=webhook_url,
         webhook_failover_url=webhook_failover_url,
         pause_as=pause_as,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tapeline import __version__
-from tapeline.cli import admin, endpoints, policies, trunks
+from tapeline.cli import admin, endpoints, keeping, policies, trunks
 from tapeline.cli.demo import demo
 from tapeline.cli.proof import export_chain, verify
 from tapeline.cli.serve import serve
@@ -44,6 +44,8 @@ app.command()(serve)
 app.command()(demo)
 app.command()(verify)
 admin.recordings.command("chain")(export_chain)
+for _command in (keeping.hold, keeping.release, keeping.keep, keeping.delete, keeping.export):
+    admin.recordings.command(_command.__name__)(_command)
 app.add_typer(admin.account, name="account")
 app.add_typer(admin.application, name="app")
 app.add_typer(admin.number, name="number")

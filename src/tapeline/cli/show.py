@@ -23,6 +23,7 @@ from tapeline.domain.command import (
     TrunkView,
 )
 from tapeline.domain.id import EpochMs
+from tapeline.domain.keeping import Keeping
 from tapeline.domain.recording import HealthNote
 from tapeline.domain.storage import Bucket
 from tapeline.domain.transcript import Transcript
@@ -46,6 +47,7 @@ def _(account: Account) -> Record:
         "link_policy": account.settings.link_policy.value,
         "link_life_s": account.settings.link_life_s,
         "keep_announcing": account.settings.keep_announcing,
+        "keep_days": account.settings.keep_days,
         "transcription_rate": account.settings.transcription_rate,
         "webhook_url": account.settings.webhook_url,
         "webhook_failover_url": account.settings.webhook_failover_url,
@@ -246,6 +248,17 @@ def _(view: RecordingView) -> Record:
 def _note(note: HealthNote) -> str:
     span_ms = note.missing_ms or note.odd_ms
     return f"{note.reason} {span_ms} ms" if span_ms else note.reason
+
+
+@record_of.register
+def _(kept: Keeping) -> Record:
+    return {
+        "recording_id": kept.recording_id,
+        "held_because": None if kept.hold is None else kept.hold.because,
+        "held_by": None if kept.hold is None else kept.hold.by,
+        "held_since": None if kept.hold is None else _when(kept.hold.at_ms),
+        "delete_at": _when(kept.delete_at_ms),
+    }
 
 
 @record_of.register

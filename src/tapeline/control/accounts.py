@@ -24,6 +24,7 @@ from tapeline.domain.signal import PauseAs
 
 _LONGEST_LIFE_S = 10 * 365 * 24 * 3600
 _HIGHEST_RATE = 1_000_000
+_MOST_DAYS = 36_500
 _DAY_S = 24 * 3600
 _HABIT_RANGES = {
     "pause_limit_s": (0, _DAY_S),
@@ -98,6 +99,7 @@ def changed_settings(
     if command.webhook_failover_url is not None:
         check_url("webhook_failover_url", command.webhook_failover_url or None)
         settings = replace(settings, webhook_failover_url=command.webhook_failover_url or None)
+    settings = _with_keep_days(settings, command.keep_days)
     settings = replace(settings, recording=_changed_habits(settings.recording, command))
     for path, value in command.dialect_settings.items():
         settings = _with_dialect_setting(settings, path, value, dialects)
@@ -117,6 +119,14 @@ def _changed_habits(habits: RecordingHabits, command: SetAccount) -> RecordingHa
             raise InvalidChoice(field="pause_as", value=word, choices=tuple(PauseAs))
         changes["pause_as"] = PauseAs(word)
     return replace(habits, **changes)
+
+
+def _with_keep_days(settings: AccountSettings, days: int | None) -> AccountSettings:
+    if days is None:
+        return settings
+    if not 0 <= days <= _MOST_DAYS:
+        raise OutOfRange(field="keep_days", value=days, low=0, high=_MOST_DAYS)
+    return replace(settings, keep_days=days)
 
 
 def _rate(price: float) -> float:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tapeline.control.parts import Parts
-from tapeline.control.recordings.kept import own_recording
+from tapeline.control.recordings.kept import own_recording, refuse_when_held
 from tapeline.domain.command import (
     DeleteTranscript,
     GetTranscript,
@@ -65,6 +65,7 @@ async def view_transcript(parts: Parts, command: ViewTranscript) -> TranscriptVi
 async def delete_transcript(parts: Parts, command: DeleteTranscript) -> Transcript:
     def work(tx: Transaction) -> Transcript:
         found = _view(tx, command.account_id, command.name)
+        refuse_when_held(tx, found.recording.id)
         tx.transcripts.delete_of(found.recording.id)
         return found.transcript
 

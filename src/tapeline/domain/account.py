@@ -49,6 +49,8 @@ class AccountSettings:
     recording: RecordingHabits = field(default_factory=RecordingHabits)
     transcription_rate: float = 0.0
     """Price of a minute's transcription, in the account's own currency."""
+    keep_days: int = 0
+    """Recordings are deleted so long after their end; 0: never."""
     dialect: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 

@@ -14,6 +14,7 @@ TapelineError
 ├─ Conflict
 │   ├─ AlreadyRecording  NotRecording  AlreadyExists  CallHasEnded  CallNotAnswered
 │   ├─ ConferenceHasEnded  ConferenceFull  AlreadyInConference  NotInConference
+│   ├─ RecordingHeld          a legal hold forbids its deletion
 │   └─ TooManyRecordings  TooManySounds  NotBridged
 ├─ TooLarge                   a body past its bound
 ├─ DestinationFault           the customer's URL or bucket; a warning, never our error
@@ -201,6 +202,14 @@ class TooManyRecordings(Conflict):
     def __init__(self, target: str, limit: int) -> None:
         self.limit = limit
         super().__init__(f"{target} has {limit} recordings running already, the most allowed")
+
+
+class RecordingHeld(Conflict):
+    def __init__(self, recording_id: str, because: str) -> None:
+        super().__init__(
+            f"recording {recording_id} is under legal hold ({because}) and cannot be deleted; "
+            "release it first"
+        )
 
 
 class TooManySounds(Conflict):

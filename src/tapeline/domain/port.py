@@ -29,6 +29,7 @@ from tapeline.domain.id import (
     TranscriptId,
     TrunkId,
 )
+from tapeline.domain.keeping import Keeping
 from tapeline.domain.manifest import Manifest, PersonalValue
 from tapeline.domain.policy import PolicySubject, RecordPolicy
 from tapeline.domain.recording import Recording, Track
@@ -391,6 +392,31 @@ class ManifestRows(Protocol):
     def erase_values(self, recording_id: RecordingId) -> None: ...
 
 
+class KeepingRows(Protocol):
+    def get(self, recording_id: RecordingId) -> Keeping:
+        """One in which all is None where nothing was said."""
+
+    def put(self, kept: Keeping) -> None:
+        """Takes the place of what was there."""
+
+    def remove(self, recording_id: RecordingId) -> None: ...
+    def begun(self, *, limit: int) -> Sequence[Keeping]:
+        """Deletions that have begun and left traces, oldest first."""
+
+    def due(self, now_ms: EpochMs, *, limit: int) -> Sequence[RecordingId]:
+        """Whose own date has come, and no hold forbids it."""
+
+    def due_of(
+        self, account_id: AccountId, ended_by_ms: EpochMs, *, limit: int
+    ) -> Sequence[RecordingId]:
+        """The account's that ended by then, have no date of their own and no hold."""
+
+    def erase_traces(self, recording_id: RecordingId) -> int:
+        """What events and callbacks that have come to their end say of the recording; returns how
+        many callbacks are still to go out, with what they say.
+        """
+
+
 class TranscriptRows(Protocol):
     def add(self, transcript: Transcript) -> None: ...
     def update(self, transcript: Transcript) -> None: ...
@@ -527,6 +553,7 @@ class Transaction(Protocol):
     recordings: RecordingRows
     tracks: TrackRows
     manifests: ManifestRows
+    keeping: KeepingRows
     transcripts: TranscriptRows
     deliveries: DeliveryRows
     endpoints: EndpointRows

@@ -37,6 +37,7 @@ def encode_settings(settings: AccountSettings) -> Json:
         "webhook_failover_url": settings.webhook_failover_url,
         "max_recordings_per_target": settings.max_recordings_per_target,
         "recording": asdict(settings.recording),
+        "keep_days": settings.keep_days,
         "transcription_rate": settings.transcription_rate,
         "dialect": {name: dict(chosen) for name, chosen in settings.dialect.items()},
     }
@@ -51,6 +52,7 @@ def decode_settings(body: Json) -> AccountSettings:
         webhook_failover_url=body["webhook_failover_url"],
         max_recordings_per_target=body["max_recordings_per_target"],
         recording=_decode_habits(body["recording"]),
+        keep_days=body.get("keep_days", 0),
         transcription_rate=body["transcription_rate"],
         dialect=body["dialect"],
     )

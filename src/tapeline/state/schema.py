@@ -232,6 +232,36 @@ sa.Index(
     postgresql_where=_UNFINISHED,
 )
 
+_KEPT = recordings.c.state.in_(["completed", "failed", "absent"])
+sa.Index(
+    "ix_recordings_kept",
+    recordings.c.account_id,
+    recordings.c.ended_at_ms,
+    sqlite_where=_KEPT,
+    postgresql_where=_KEPT,
+)
+
+keeping = sa.Table(
+    "keeping",
+    metadata,
+    sa.Column("recording_id", sa.String, sa.ForeignKey("recordings.id"), primary_key=True),
+    _text("hold_by", nullable=True),
+    _text("hold_because", nullable=True),
+    _ms("hold_at_ms", nullable=True),
+    _ms("delete_at_ms", nullable=True),
+    _text("deletion_by", nullable=True),
+    _text("deletion_because", nullable=True),
+    _ms("deletion_at_ms", nullable=True),
+)
+"""Only of recordings of which anything of it was said."""
+for _name in ("delete_at_ms", "deletion_at_ms"):
+    sa.Index(
+        f"ix_keeping_{_name}",
+        keeping.c[_name],
+        sqlite_where=keeping.c[_name].is_not(None),
+        postgresql_where=keeping.c[_name].is_not(None),
+    )
+
 tracks = sa.Table(
     "tracks",
     metadata,
@@ -358,6 +388,7 @@ events = sa.Table(
     _text("conference_id", nullable=True),
     _text("recording_id", nullable=True),
     _json("body"),
+    sa.Index(None, "recording_id"),
     sa.Index(None, "account_id", "seq"),
 )
 
@@ -378,6 +409,7 @@ deliveries = sa.Table(
     _ms("next_attempt_at_ms", nullable=True),
     _ms("created_at_ms"),
     _ms("finished_at_ms", nullable=True),
+    sa.Index(None, "event_id"),
     sa.Index(None, "account_id", "seq"),
     sa.Index(None, "order_key", "seq"),
 )

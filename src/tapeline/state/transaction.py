@@ -28,6 +28,7 @@ class SqlTransaction:
     recordings: port.RecordingRows
     tracks: port.TrackRows
     manifests: port.ManifestRows
+    keeping: port.KeepingRows
     transcripts: port.TranscriptRows
     deliveries: port.DeliveryRows
     endpoints: port.EndpointRows
@@ -55,6 +56,7 @@ class SqlTransaction:
         self.recordings = rows.RecordingRows(connection)
         self.tracks = rows.TrackRows(connection)
         self.manifests = rows.ManifestRows(connection, may_write=may_write)
+        self.keeping = rows.KeepingRows(connection)
         self.transcripts = rows.TranscriptRows(connection)
         self.deliveries = rows.DeliveryRows(connection)
         self.endpoints = rows.EndpointRows(connection)

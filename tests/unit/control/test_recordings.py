@@ -356,9 +356,10 @@ async def test_deleting_a_running_recording_stops_it_first(room: World) -> None:
     assert not room.engine.recorders
     assert deleted.recording.state is RecordingState.DELETED
     stem = view.recording.storage_key.removesuffix(".mp3")
-    assert room.files.deleted == [f"{stem}.mp3", f"{stem}.journal.jsonl", f"{stem}.blocks.sha256"]
-    names = [e.name for e in room.events if isinstance(e, event.RecordingEvent)]
-    assert names == ["recording_started", "recording_finished", "recording_deleted"]
+    names = ("mp3", "journal.jsonl", "blocks.sha256", "manifest.json")
+    assert room.files.deleted == [f"{stem}.{name}" for name in names]
+    told = [e.name for e in room.events if isinstance(e, event.RecordingEvent)]
+    assert told == ["recording_started", "recording_finished", "recording_deleted"]
     tombstone = await room.recording(view.recording.id)
     assert (tombstone.state, tombstone.deleted_because) == (RecordingState.DELETED, "api")
     with pytest.raises(RecordingNotFound):

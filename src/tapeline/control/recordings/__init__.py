@@ -1,12 +1,8 @@
 """Use cases about recordings while they run, and afterwards as rows and files."""
 
+from tapeline.control.recordings.deletion import delete_recording, delete_recordings
 from tapeline.control.recordings.finish import finish_put_off, note_finished, wait_until_ended
-from tapeline.control.recordings.kept import (
-    delete_recording,
-    delete_recordings,
-    get_recording,
-    list_recordings,
-)
+from tapeline.control.recordings.kept import get_recording, list_recordings
 from tapeline.control.recordings.missed import missed_recording
 from tapeline.control.recordings.pause import (
     note_resumed,

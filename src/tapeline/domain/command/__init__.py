@@ -62,6 +62,12 @@ from tapeline.domain.command.endpoints import (
     RemoveEndpoint,
     SetEndpointPassword,
 )
+from tapeline.domain.command.keeping import (
+    GetKeeping,
+    HoldRecording,
+    KeepRecording,
+    ReleaseRecording,
+)
 from tapeline.domain.command.playing import (
     Before,
     GatherDigits,
@@ -158,14 +164,17 @@ __all__ = [
     "GetCall",
     "GetChain",
     "GetConference",
+    "GetKeeping",
     "GetProof",
     "GetRecording",
     "GetTranscript",
     "GetTrunk",
     "HangUpCall",
     "Hearing",
+    "HoldRecording",
     "JoinCall",
     "JoinOnAnswer",
+    "KeepRecording",
     "LeaveCall",
     "Legs",
     "ListAccounts",
@@ -196,6 +205,7 @@ __all__ = [
     "RecordingView",
     "Registered",
     "RejectCall",
+    "ReleaseRecording",
     "RemoveEndpoint",
     "RemoveParticipants",
     "RemovePolicy",

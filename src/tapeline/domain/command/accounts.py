@@ -31,6 +31,7 @@ class SetAccount(Command[Account]):
     link_life_s: int | None = None
     keep_announcing: bool | None = None
     transcription_rate: float | None = None
+    keep_days: int | None = None
     webhook_url: str | None = None
     webhook_failover_url: str | None = None
     pause_as: str | None = None

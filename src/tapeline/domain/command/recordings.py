@@ -176,17 +176,24 @@ class GetRecording(Command[RecordingView]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteRecording(Command[RecordingView]):
-    """Stops it first when it runs; the bytes go, a tombstone stays, which is the outcome."""
+    """Stops it first when it runs; the bytes go, a tombstone stays. The outcome is the row as it
+    was; `by` is who asks (the account when it is not said). Raises RecordingNotFound,
+    RecordingHeld.
+    """
 
-    account_id: AccountId
+    account_id: AccountId | None
     recording_id: RecordingId
     because: str = "api"
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteRecordings(Command["tuple[RecordingId, ...]"]):
-    """As DeleteRecording, of each that is there; the outcome names those."""
+    """As DeleteRecording, of each that is there; the outcome names those. One that is held keeps
+    all of them.
+    """
 
     account_id: AccountId
     recording_ids: tuple[RecordingId, ...]
     because: str = "api"
+    by: str = ""

@@ -8,6 +8,7 @@ from tapeline.state.rows.conferences import ConferenceRows
 from tapeline.state.rows.deliveries import DeliveryRows
 from tapeline.state.rows.endpoints import EndpointRows
 from tapeline.state.rows.events import EventRows
+from tapeline.state.rows.keeping import KeepingRows
 from tapeline.state.rows.manifests import ManifestRows
 from tapeline.state.rows.numbers import NumberRows
 from tapeline.state.rows.participants import ParticipantRows
@@ -28,6 +29,7 @@ __all__ = [
     "DeliveryRows",
     "EndpointRows",
     "EventRows",
+    "KeepingRows",
     "ManifestRows",
     "NumberRows",
     "ParticipantRows",
