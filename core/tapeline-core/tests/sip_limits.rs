@@ -232,3 +232,18 @@ fn commands_for_legs_that_are_not_there_fail() {
     let stale = tapeline_core::boundary::handle::LegHandle::from_u64(leg.to_u64() + (1 << 32));
     assert_eq!(node.command(SipCommand::HangUp { leg: stale }), Err("no such leg".into()));
 }
+
+#[test]
+fn a_stun_keep_alive_is_told_where_it_came_from() {
+    let node = Node::new();
+    let phone = Phone::new(&node);
+    let mut request = vec![0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42];
+    request.extend([9; 12]);
+    phone.send_raw(&request);
+    let mut buffer = [0; 100];
+    phone.socket.set_read_timeout(Some(sip_support::PATIENCE)).unwrap();
+    let length = phone.socket.recv(&mut buffer).unwrap();
+    assert_eq!((length, &buffer[..2]), (32, &[1, 1][..]));
+    let port = u16::from_be_bytes([buffer[26], buffer[27]]) ^ 0x2112;
+    assert_eq!(port, phone.me.port());
+}

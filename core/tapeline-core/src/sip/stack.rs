@@ -334,6 +334,11 @@ impl Stack {
         if is_charged && !self.gate.borrow_mut().charge(source.ip(), now) {
             return Counters::add(&self.counters.sip_rate_limited, 1);
         }
+        if !line.transport().is_reliable()
+            && let Some(answer) = wire::stun_answer(datagram, source)
+        {
+            return line.send(&answer, source);
+        }
         let is_allowed = is_known
             || self.gate.borrow().owner(source.ip()).is_some()
             || self.bindings.borrow().is_source(source);

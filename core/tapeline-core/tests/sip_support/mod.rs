@@ -5,6 +5,7 @@
 
 pub mod digest;
 pub mod far_end;
+pub mod mutation;
 pub mod pipe;
 pub mod tls;
 
@@ -124,6 +125,11 @@ impl Node {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// One that came already.
+    pub fn event_now<T>(&mut self, pick: impl Fn(&Event) -> Option<T>) -> Option<T> {
+        self.event_within(Duration::ZERO, pick)
     }
 
     pub fn arrived(&mut self) -> CallArrived {

@@ -7,6 +7,7 @@ mod field;
 mod head;
 mod info;
 mod reply;
+mod stun;
 mod value;
 
 pub(super) use admit::{Admission, admit};
@@ -14,6 +15,7 @@ pub(super) use field::{Extension, allows, first, supported};
 pub(super) use head::{Head, call_id, trim};
 pub(super) use info::digit;
 pub(super) use reply::{ALLOW, TagMaker, stateless};
+pub(super) use stun::stun_answer;
 pub(super) use value::{
     contact_uri, display_name, list, parameter, percent_decoded, tag, uri_of, user_of, verbatim,
 };
