@@ -77,8 +77,22 @@ class Core:
         srtp: str = "accept",
         sdes_over_plain_sip: bool = False,
         realm: str = "tapeline",
+        sip_tcp: Sequence[str] = (),
+        sip_tls: Sequence[str] = (),
+        sip_ws: Sequence[str] = (),
+        sip_wss: Sequence[str] = (),
+        tls_certificate: str = "",
+        tls_key: str = "",
+        tls_client_ca: str = "",
+        tls_trust: str = "",
+        dns: Sequence[str] = (),
     ) -> None:
-        """Binds `sip_udp` (`address:port`, port 0 lets the kernel choose) and starts the threads.
+        """Binds `sip_udp` and the like (`address:port`, port 0 lets the kernel choose) and starts
+        the threads.
+
+        `tls_…` are PEM files: ours and its key (TLS and WSS need them), the authority of callers
+        by TLS ("": no certificate is asked for), the authorities of those we call ("": the
+        system's). `dns` are name servers, `address` or `address:port`; none: the system's.
 
         `rtp_address` stands in SDP and Contact; "" takes the address that faces each peer.
         `codecs` (opus, G722, PCMU, PCMA, L16) may be agreed on: offers list them in their order,
@@ -98,7 +112,16 @@ class Core:
         """
 
     def sip_addresses(self) -> list[str]:
-        """The addresses really bound."""
+        """The addresses really bound of UDP."""
+
+    def sip_stream_addresses(self) -> list[tuple[str, str]]:
+        """(`tcp`, `tls`, `ws` or `wss`, address) of what listens for streams."""
+
+    def reload_tls(self) -> None:
+        """Reads the files of certificates again; connections that live keep theirs.
+
+        Blocks for a read. Raises OSError or ValueError when they cannot be used; the old ones stay.
+        """
 
     def fileno(self) -> int:
         """Readable when `drain` has something."""
@@ -139,11 +162,11 @@ class Core:
         route: str = "",
     ) -> tuple[int, int]:
         """(command id, leg handle); done when the INVITE is on its way, or when the host cannot
-        be found: then `call_ended(unreachable)` follows. `headers` are named `X-…`. `route` is
-        where it goes instead of where its URI says (`tls;192.0.2.1:40000`, or a URI).
+        be found: then `call_ended(unreachable)` follows. `headers` are named `X-…`. `route` says
+        where it goes instead of the URI: `tls;192.0.2.1:40000`, or another URI.
 
-        Raises ValueError for something that is no `sip:` URI over UDP, for another header, and for
-        control characters anywhere.
+        Raises ValueError for something that is no `sip:` or `sips:` URI, no route, for another
+        header, and for control characters anywhere.
         """
 
     def play(

@@ -36,6 +36,19 @@ class Config:
     data_dir: Path = _key(Path("tapeline-data"), "where rows, keys, spool and recordings are kept")
     http_bind: str = _key("127.0.0.1:8080", "address and port of REST, media and health")
     sip_udp: tuple[str, ...] = _key(("0.0.0.0:5060",), "addresses and ports of SIP over UDP")
+    sip_tcp: tuple[str, ...] = _key((), "addresses and ports of SIP over TCP")
+    sip_tls: tuple[str, ...] = _key((), "addresses and ports of SIP over TLS")
+    sip_ws: tuple[str, ...] = _key((), "addresses and ports of SIP over WebSockets")
+    sip_wss: tuple[str, ...] = _key((), "addresses and ports of SIP over WebSockets and TLS")
+    sip_tls_certificate: str = _key("", "PEM file: our certificate and those up to its authority")
+    sip_tls_key: str = _key("", "PEM file: the key of the certificate")
+    sip_tls_client_ca: str = _key(
+        "", "PEM file: whose certificates callers by TLS must show; empty: none is asked for"
+    )
+    sip_tls_trust: str = _key(
+        "", "PEM file: whose certificates those we call must show; empty: the system's authorities"
+    )
+    sip_dns: tuple[str, ...] = _key((), "name servers asked for SIP hosts; empty: the system's")
     rtp_address: str = _key("", "address advertised in SDP; empty: the one that faces each peer")
     rtp_ports: tuple[int, int] = _key((20_000, 29_999), "first and last UDP port for audio")
     codecs: tuple[str, ...] = _key(
@@ -179,9 +192,11 @@ def _ports(value: Any) -> tuple[int, int]:
 def _check_srtp(config: Config) -> None:
     if config.srtp not in {"never", "accept", "require"}:
         raise ConfigError(f"srtp: {config.srtp!r} is not never, accept or require")
-    if config.srtp == "require" and not config.sdes_over_plain_sip:
+    is_secret = bool(config.sip_tls or config.sip_wss)
+    if config.srtp == "require" and not (is_secret or config.sdes_over_plain_sip):
         raise ConfigError(
-            "srtp: 'require' needs sdes_over_plain_sip, because SIP over UDP can be read by others"
+            "srtp: 'require' needs sip_tls, sip_wss or sdes_over_plain_sip, because SIP over UDP, "
+            "TCP and WS can be read by others"
         )
 
 
@@ -190,10 +205,19 @@ def _check_session(config: Config) -> None:
         raise ConfigError(f"session_expires_s: {config.session_expires_s} is less than 90")
 
 
+def _check_sip(config: Config) -> None:
+    for key in ("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss"):
+        for address in getattr(config, key):
+            split_address(address, key=key)
+    if (config.sip_tls or config.sip_wss) and not (
+        config.sip_tls_certificate and config.sip_tls_key
+    ):
+        raise ConfigError("sip_tls, sip_wss: sip_tls_certificate and sip_tls_key are needed")
+
+
 def _check(config: Config) -> None:
     split_address(config.http_bind, key="http_bind")
-    for address in config.sip_udp:
-        split_address(address, key="sip_udp")
+    _check_sip(config)
     low, high = config.rtp_ports
     if not 1024 <= low < high <= 65_535:  # noqa: PLR2004
         raise ConfigError(f"rtp_ports: {low}-{high} is no range of ports from 1024 to 65535")

@@ -183,6 +183,7 @@ class Node:
         self.config = config
         self.bugs = Bugs()
         self.sip_addresses: list[str] = []
+        self.sip_streams: list[tuple[str, str]] = []
         self.http_url = ""
         self._why_not_ready: str | None = "it is starting"
         self._open = contextlib.AsyncExitStack()
@@ -255,6 +256,14 @@ class Node:
         finally:
             await self._open.aclose()
 
+    def reload_tls(self) -> None:
+        """New connections get the certificates that the files hold now.
+
+        Raises OSError or ValueError where they cannot be used: the old ones stay.
+        """
+        if self._engine is not None:
+            self._engine.reload_tls()
+
     async def _stop_core(self) -> None:
         """What it still reports is dealt with before anything else closes."""
         if self._engine is None or self._dispatcher is None:
@@ -305,10 +314,15 @@ class Node:
         return Sounds(client, speaker, ground.folder.spool)
 
     def _build_engine(self, ground: Ground) -> CoreEngine:
-        engine = CoreEngine.build(core_settings(self.config, ground.folder), bugs=self.bugs)
+        settings = core_settings(self.config, ground.folder)
+        try:
+            engine = CoreEngine.build(settings, bugs=self.bugs)
+        except ValueError as error:
+            raise ConfigError(f"the core does not take the configuration: {error}") from error
         self._open.push_async_callback(engine.stop)
         self._engine = engine
         self.sip_addresses = list(engine.sip_addresses)
+        self.sip_streams = list(engine.sip_streams)
         return engine
 
     async def _ready_room(self, ground: Ground, control: Control) -> AccountCreated | None:
@@ -448,6 +462,15 @@ def answers_of(dialect: Dialect) -> Answers:
 def core_settings(config: Config, folder: DataFolder) -> CoreSettings:
     return CoreSettings(
         sip_udp=config.sip_udp,
+        sip_tcp=config.sip_tcp,
+        sip_tls=config.sip_tls,
+        sip_ws=config.sip_ws,
+        sip_wss=config.sip_wss,
+        tls_certificate=config.sip_tls_certificate,
+        tls_key=config.sip_tls_key,
+        tls_client_ca=config.sip_tls_client_ca,
+        tls_trust=config.sip_tls_trust,
+        dns=config.sip_dns,
         rtp_address=config.rtp_address,
         rtp_ports=config.rtp_ports,
         codecs=config.codecs,

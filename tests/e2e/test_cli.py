@@ -171,6 +171,23 @@ async def test_an_address_in_use_ends_a_start_with_its_reason(tmp_path: Path) ->
     assert "Traceback" not in refused.err + second.err
 
 
+async def test_a_certificate_that_cannot_be_used_ends_a_start_with_its_reason(
+    tmp_path: Path,
+) -> None:
+    settings = {
+        "TAPELINE_HTTP_BIND": "127.0.0.1:0",
+        "TAPELINE_SIP_UDP": "127.0.0.1:0",
+        "TAPELINE_SIP_TLS": "127.0.0.1:0",
+        "TAPELINE_SIP_TLS_CERTIFICATE": str(tmp_path / "nowhere.pem"),
+        "TAPELINE_SIP_TLS_KEY": str(tmp_path / "nowhere.key"),
+    }
+    refused = await Shell(data_dir=tmp_path / "data", settings=settings)("serve")
+
+    assert refused.status == 1
+    assert "nowhere.pem" in refused.err
+    assert "Traceback" not in refused.err
+
+
 async def test_a_first_start_leaves_its_credentials_to_its_owner_alone(tmp_path: Path) -> None:
     async with ServedNode(tmp_path / "data", {"http_bnd": "x"}) as node:
         account = node.first_account()

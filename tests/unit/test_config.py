@@ -85,7 +85,7 @@ def test_links_begin_with_the_public_url_or_the_bind_address() -> None:
         ("never", "no", ""),
         ("accept", "no", ""),
         ("require", "yes", ""),
-        ("require", "no", "sdes_over_plain_sip"),
+        ("require", "no", "sip_tls, sip_wss or sdes_over_plain_sip"),
         ("always", "yes", "never, accept or require"),
     ],
 )
@@ -105,3 +105,23 @@ def test_the_reference_page_lists_every_key() -> None:
 
     for key, default, description in describe():
         assert f"| `{key}` | `TAPELINE_{key.upper()}` | `{default}` | {description} |" in page
+
+
+def test_streams_of_sip_are_addresses_and_tls_has_a_certificate() -> None:
+    environment = {
+        "TAPELINE_SIP_TCP": "127.0.0.1:1,[::1]:2",
+        "TAPELINE_SIP_WSS": "127.0.0.1:3",
+        "TAPELINE_SIP_TLS_CERTIFICATE": "node.pem",
+        "TAPELINE_SIP_TLS_KEY": "node.key",
+        "TAPELINE_SRTP": "require",
+    }
+    config, warnings = load(environment=environment)
+    assert config.sip_tcp == ("127.0.0.1:1", "[::1]:2")
+    assert config.sip_wss == ("127.0.0.1:3",)
+    assert not warnings
+
+    with pytest.raises(ConfigError, match="sip_tls_certificate and sip_tls_key"):
+        load(environment={"TAPELINE_SIP_TLS": "127.0.0.1:1"})
+    for key in ("tcp", "tls", "ws", "wss"):
+        with pytest.raises(ConfigError, match=f"sip_{key}"):
+            load(environment={f"TAPELINE_SIP_{key.upper()}": "nowhere"})

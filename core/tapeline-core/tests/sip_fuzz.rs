@@ -6,7 +6,7 @@ mod sip_support;
 use std::time::{Duration, Instant};
 
 use sip_support::far_end::FarEnd;
-use sip_support::mutation::{Random, TOKENS, mutated};
+use sip_support::mutation::{Random, mutated};
 use sip_support::{Message, Node, Phone, SDP, call, config};
 use tapeline_core::boundary::command::SipCommand;
 use tapeline_core::boundary::event::Event;

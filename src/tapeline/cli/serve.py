@@ -1,4 +1,4 @@
-"""`tapeline serve`: a node until SIGTERM or SIGINT."""
+"""`tapeline serve`: a node until SIGTERM or SIGINT; SIGHUP reads its certificates again."""
 
 import asyncio
 import json
@@ -69,6 +69,7 @@ async def _serve(config: Config) -> None:
         if created is not None:
             _tell_first_account(config, created)
         _tell_where(config, node)
+        loop.add_signal_handler(signal.SIGHUP, _reload, node)
         await stop.wait()
         _log.info("node_stopping")
     finally:
@@ -76,10 +77,24 @@ async def _serve(config: Config) -> None:
     _log.info("node_stopped")
 
 
+def _reload(node: "Node") -> None:
+    """Bad files leave the node as it is: its operator looks at the log."""
+    try:
+        node.reload_tls()
+    except (OSError, ValueError) as error:
+        _log.error("certificates_not_reloaded", detail=str(error))
+    else:
+        _log.info("certificates_reloaded")
+
+
 def _tell_where(config: Config, node: "Node") -> None:
+    streams: dict[str, list[str]] = {}
+    for transport, address in node.sip_streams:
+        streams.setdefault(f"sip_{transport}", []).append(address)
     _log.info(
         "node_ready",
         sip=node.sip_addresses,
+        **streams,
         http=node.http_url,
         data_dir=str(config.data_dir.resolve()),
     )

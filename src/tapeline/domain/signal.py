@@ -342,14 +342,14 @@ class DialSpec:
     """A call to be made."""
 
     uri: str
-    """`sip:user@host[:port]`."""
+    """`sip:user@host[:port]`, with `;transport=tcp` or `tls` where it says so, or `sips:`."""
     caller: str
     caller_name: str = ""
     headers: Sequence[tuple[str, str]] = ()
     """`X-…` headers of the INVITE."""
     ring_limit_ms: int = 120_000
     route: str = ""
-    """Where the INVITE goes instead of where the URI says: `tls;192.0.2.1:40000`."""
+    """Where it is sent instead of where its URI says: `tls;192.0.2.1:40000`, or a URI."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

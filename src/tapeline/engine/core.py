@@ -73,6 +73,15 @@ class CoreEngine:
         access = settings.access
         core = _core.Core(
             sip_udp=settings.sip_udp,
+            sip_tcp=settings.sip_tcp,
+            sip_tls=settings.sip_tls,
+            sip_ws=settings.sip_ws,
+            sip_wss=settings.sip_wss,
+            tls_certificate=settings.tls_certificate,
+            tls_key=settings.tls_key,
+            tls_client_ca=settings.tls_client_ca,
+            tls_trust=settings.tls_trust,
+            dns=settings.dns,
             rtp_address=settings.rtp_address,
             rtp_ports=settings.rtp_ports,
             codecs=settings.codecs,
@@ -99,6 +108,18 @@ class CoreEngine:
     def sip_addresses(self) -> Sequence[str]:
         """`host:port` of the sockets, as bound."""
         return self._core.sip_addresses()
+
+    @property
+    def sip_streams(self) -> Sequence[tuple[str, str]]:
+        """(`tcp`, `tls`, `ws` or `wss`, `host:port`) of what listens for streams, as bound."""
+        return self._core.sip_stream_addresses()
+
+    def reload_tls(self) -> None:
+        """Reads the files of certificates again; calls keep their connections.
+
+        Raises OSError or ValueError where they cannot be used: the old ones stay.
+        """
+        self._core.reload_tls()
 
     def start(self) -> None:
         """Begins to deliver; what the core has sent so far comes first."""

@@ -23,6 +23,19 @@ class CoreSettings:
 
     sip_udp: tuple[str, ...]
     """`address:port`, `[v6]:port`; port 0 lets the kernel choose."""
+    sip_tcp: tuple[str, ...] = ()
+    sip_tls: tuple[str, ...] = ()
+    sip_ws: tuple[str, ...] = ()
+    sip_wss: tuple[str, ...] = ()
+    tls_certificate: str = ""
+    """PEM files; TLS and WSS need this one and its key."""
+    tls_key: str = ""
+    tls_client_ca: str = ""
+    """Whose certificates are asked of who comes by TLS; empty: none."""
+    tls_trust: str = ""
+    """Whose certificates are believed of whom we call; empty: the system's authorities."""
+    dns: tuple[str, ...] = ()
+    """Name servers, `address` or `address:port`; empty: the system's."""
     rtp_address: str = ""
     """Advertised in SDP and Contact; empty: the address that faces each peer."""
     rtp_ports: tuple[int, int] = (20_000, 29_999)

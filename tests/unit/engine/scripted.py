@@ -35,6 +35,12 @@ class ScriptedCore:
     def sip_addresses(self) -> list[str]:
         return ["127.0.0.1:5060"]
 
+    def sip_stream_addresses(self) -> list[tuple[str, str]]:
+        return [("tls", "127.0.0.1:5061")]
+
+    def reload_tls(self) -> None:
+        self.asked.append(("reload_tls", ()))
+
     def fileno(self) -> int:
         return self._fd
 

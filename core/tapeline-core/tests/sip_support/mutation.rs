@@ -20,7 +20,7 @@ impl Random {
     }
 }
 
-pub const TOKENS: [&[u8]; 26] = [
+const TOKENS: [&[u8]; 26] = [
     b"\r\n",
     b"\r\n\r\n",
     b":",
