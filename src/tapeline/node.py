@@ -57,11 +57,11 @@ from tapeline.flow import (
 )
 from tapeline.flow.documents import Question
 from tapeline.net import Destinations, GuardedClient
-from tapeline.pipeline import Tools, Transcriber
+from tapeline.pipeline import Outfit, Pipeline
 from tapeline.proof import Signer
-from tapeline.recording import Finaliser, Prover, recording_event, recover
+from tapeline.recording import Finaliser, Prover, companion_keys, recording_event, recover
 from tapeline.speech import FirstThatSpeaks, MoonshineRecogniser
-from tapeline.state import DataFolder, SqlStore, Vault, load_master_key
+from tapeline.state import DataFolder, SqlStore, Vault, load_master_key, sqlite_url
 from tapeline.storage import Buckets, Links, LocalStore, Places
 from tapeline.telemetry import Bugs, SystemClock, get_logger
 
@@ -221,7 +221,7 @@ class Node:
             GuardedClient(Destinations(self.config.outgoing_allow))
         )
         deliverer = self._deliverer(ground, client)
-        transcriber = self._transcriber(ground)
+        pipeline = self._pipeline(ground)
         await close_lost(ground.parts)
         await recover(ground.finaliser, ground.parts.ownership.node_id)
         engine = self._build_engine(ground)
@@ -230,14 +230,15 @@ class Node:
             engine=engine,
             sounds=self._sounds(ground, client),
             accepts_transfers=self.config.sip_transfers == "accept",
-            wake_transcriber=transcriber.wake,
+            wake_work=pipeline.wake,
         )
         control = Control(self._parts)
         created = await self._ready_room(ground, control)
         await self._serve_http(ground, control, engine, listening)
         self._run(deliverer.run(), "deliverer")
         self._open.push_async_callback(deliverer.stop)
-        self._run(transcriber.run(), "transcriber")
+        await pipeline.open()
+        self._run(pipeline.run(), "scanner of workflows")
         await self._take_calls(ground, control, engine, client)
         self._why_not_ready = None
         return created
@@ -288,25 +289,29 @@ class Node:
         ground.store.subscribe(in_transaction=Outbox(renders, deliverer.wake).stage)
         return deliverer
 
-    def _transcriber(self, ground: Ground) -> Transcriber:
-        """Its worker process ends after it."""
+    def _pipeline(self, ground: Ground) -> Pipeline:
+        """Its recogniser's worker process ends after it."""
         recogniser = recogniser_of(self.config)
         if recogniser is not None:
             self._open.push_async_callback(recogniser.close)
         parts = ground.parts
-        transcriber = Transcriber(
-            Tools(
+        pipeline = Pipeline(
+            Outfit(
                 store=ground.store,
+                files=ground.files,
+                open_bucket=ground.files.buckets.open,
+                companions_of=companion_keys,
                 recogniser=recogniser,
-                clock=parts.clock,
-                path_of=ground.files.local.path,
                 make_event=partial(transcript_event, parts.link_of),
+                clock=parts.clock,
+                node_id=parts.ownership.node_id,
                 bugs=self.bugs,
                 count=parts.counts.add,
+                database_url=sqlite_url(ground.folder.workflows),
             )
         )
-        ground.store.subscribe(in_transaction=transcriber.stage)
-        return transcriber
+        self._open.push_async_callback(pipeline.close)
+        return pipeline
 
     def _sounds(self, ground: Ground, client: GuardedClient) -> Sounds:
         speaker = FirstThatSpeaks()

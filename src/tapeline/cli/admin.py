@@ -21,6 +21,7 @@ from tapeline.domain.command import (
     ListNumbers,
     ListRecordings,
     ListTranscripts,
+    RetryWork,
     SetAccount,
 )
 from tapeline.domain.error import Invalid, InvalidChoice
@@ -295,6 +296,19 @@ def show_recording(
 ) -> None:
     """Show a recording, its health and its tracks."""
     command = GetRecording(account_id=None, recording_id=RecordingId(recording_id))
+    show_one(ask(configured(config=config, data_dir=data_dir), command), as_json=json)
+
+
+@recordings.command("retry")
+def retry_recording(
+    recording_id: Annotated[str, typer.Argument(help="The recording.")],
+    *,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Go on with what is stuck after a recording's end: its upload or its transcript."""
+    command = RetryWork(account_id=None, recording_id=RecordingId(recording_id))
     show_one(ask(configured(config=config, data_dir=data_dir), command), as_json=json)
 
 

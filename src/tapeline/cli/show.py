@@ -28,6 +28,7 @@ from tapeline.domain.recording import HealthNote
 from tapeline.domain.storage import Bucket
 from tapeline.domain.transcript import Transcript
 from tapeline.domain.trunk import Registration, TargetState, Trunk
+from tapeline.domain.work import Work
 
 Record = dict[str, Any]
 
@@ -228,6 +229,9 @@ def _(view: RecordingView) -> Record:
         "url": view.link,
         "rate_hz": recording.rate_hz,
         "notes": [_note(note) for note in recording.health],
+        "stored": None if view.stored is None else view.stored.words,
+        "stored_reason": None if view.stored is None else view.stored.reason,
+        **_work(view.work),
         "tracks": [
             {
                 "number": each.track.number,
@@ -242,6 +246,20 @@ def _(view: RecordingView) -> Record:
             }
             for each in view.tracks
         ],
+    }
+
+
+@record_of.register
+def _(work: Work) -> Record:
+    return {"recording_id": work.recording_id, **_work(work)}
+
+
+def _work(work: Work | None) -> Record:
+    return {
+        "work": None if work is None else work.state.value,
+        "work_step": None if work is None else work.step.value,
+        "work_tries": None if work is None else work.tries,
+        "work_reason": None if work is None else work.reason,
     }
 
 

@@ -96,6 +96,7 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.PauseCallRecording: recordings.pause_call_recording,
     commands.ListRecordings: recordings.list_recordings,
     commands.GetRecording: recordings.get_recording,
+    commands.RetryWork: recordings.retry_work,
     commands.DeleteRecording: recordings.delete_recording,
     commands.DeleteRecordings: recordings.delete_recordings,
     commands.HoldRecording: holds.hold_recording,

@@ -113,7 +113,7 @@ def no_buckets(bucket: Bucket) -> BucketStore:
     raise Invalid(field="kind", value=bucket.kind.value, expected="local")
 
 
-def _nobody() -> None:
+def _nobody(_recording_id: RecordingId) -> None:
     """Stands where nobody is to be told."""
 
 
@@ -139,8 +139,8 @@ class Parts:
     accounts: AccountCache
     open_bucket: Callable[[Bucket], BucketStore] = no_buckets
     """Raises Invalid for options that cannot be used."""
-    wake_transcriber: Callable[[], None] = _nobody
-    """A transcript is pending; where nobody transcribes, the next start finds it."""
+    wake_work: Callable[[RecordingId], None] = _nobody
+    """Something follows that recording's end; where no workflows run, the next start finds it."""
     sounds: SoundSource = field(default_factory=NoSounds)
     tasks: Tasks = field(default_factory=Tasks)
     """What goes on after the command that began it was answered."""

@@ -1,6 +1,7 @@
 """Use cases about transcripts; `pipeline` makes their words."""
 
 from dataclasses import replace
+from functools import partial
 
 from tapeline.control.parts import Parts
 from tapeline.control.recordings.kept import own_recording, refuse_when_held
@@ -17,7 +18,7 @@ from tapeline.domain.id import AccountId, RecordingId, TranscriptId
 from tapeline.domain.port import Transaction
 from tapeline.domain.recording import TERMINAL_STATES, RecordingState
 from tapeline.domain.transcript import Transcript, TranscriptState
-from tapeline.pipeline import new_transcript
+from tapeline.pipeline import begin_work, new_transcript
 
 
 async def transcribe_recording(parts: Parts, command: TranscribeRecording) -> Transcript:
@@ -34,7 +35,8 @@ async def transcribe_recording(parts: Parts, command: TranscribeRecording) -> Tr
         tx.recordings.update(replace(recording, options=options))
         transcript = new_transcript(recording, account, parts.clock.now_ms())
         tx.transcripts.add(transcript)
-        tx.on_commit(parts.wake_transcriber)
+        begin_work(tx, recording.id, parts.clock.now_ms())
+        tx.on_commit(partial(parts.wake_work, recording.id))
         return transcript
 
     return await parts.store.write(work)

@@ -598,3 +598,18 @@ class Ownership(Protocol):
 
     @property
     def node_id(self) -> NodeId: ...
+
+
+class Workflows(Protocol):
+    """Carries `Step`s out, one after the other, and goes on where it was after any end of the
+    process. What it carries out, and what became of it, is in the rows (`Work`).
+    """
+
+    async def start(self, workflow_id: str, recording_id: RecordingId) -> None:
+        """Starting one of the same id twice is starting it once. Raises Unavailable."""
+
+    async def has_ended(self, workflow_id: str) -> bool:
+        """False too for one that was never started. Raises Unavailable."""
+
+    async def forget_ended(self) -> None:
+        """Drops what it keeps of those that have ended."""

@@ -1,7 +1,7 @@
 """Transcription: from a finished recording that asked for it to its words.
 
     the recording is finished ─┐ same transaction
-    transcript row: pending ───┘        ─── woken, or found at the next start
+    transcript row: pending ───┘        ─── a step of the recording's workflow
         done(text) | refused(limit) | failed(reason)     one transaction with the event
 
 One recording at a time, whatever waits: live calls come first. What a crash cuts off is pending
@@ -10,11 +10,12 @@ still and is done again; the row moves once, so the event and its callback come 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tapeline.domain.account import Account
-from tapeline.domain.error import RecogniserFailed, TapelineError
+from tapeline.domain.error import RecogniserFailed
 from tapeline.domain.event import Event, RecordingDeleted, RecordingFinished, TranscriptFinished
 from tapeline.domain.id import EpochMs, RecordingId, TranscriptId, new_uuid
 from tapeline.domain.port import Clock, Recogniser, Store, Transaction
@@ -29,7 +30,6 @@ LONGEST_MS = 4 * 3600 * 1000
 LARGEST_BYTES = 2_000_000_000
 PAUSES_S = (1.0, 15.0)
 """Between the tries of one recording; after the last it has failed."""
-PAUSE_AFTER_FAULT_S = 5.0
 _ALL = 10_000
 
 MakeEvent = Callable[[Transaction, Transcript, Recording, EpochMs], TranscriptFinished]
@@ -95,8 +95,10 @@ class Tools:
     recogniser: Recogniser | None
     """None: transcription is switched off here, and every one fails."""
     clock: Clock
-    path_of: Callable[[str], Path]
-    """A storage key's file."""
+    open_file: Callable[[str], AbstractAsyncContextManager[Path]]
+    """A storage key's bytes as a file, wherever they lie. Raises FileNotFoundError, OSError,
+    DestinationFault.
+    """
     make_event: MakeEvent
     bugs: Bugs
     count: Callable[[str], None] = lambda _name: None
@@ -105,44 +107,30 @@ class Tools:
 
 
 class Transcriber:
-    """`run` is a task of its owner's; `store.subscribe(in_transaction=transcriber.stage)`."""
+    """`store.subscribe(in_transaction=transcriber.stage)`, before what starts workflows."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._wake = asyncio.Event()
-
-    def wake(self) -> None:
-        """Something may be pending; called on the event loop."""
-        self._wake.set()
+        self._turn = asyncio.Lock()
 
     def stage(self, tx: Transaction, event: Event) -> None:
         """Puts a finished recording that asked for it in line; forgets a deleted one's words."""
         match event:
             case RecordingFinished() if event.recording.options.transcription is not None:
                 tx.transcripts.add(new_transcript(event.recording, event.account, event.at_ms))
-                tx.on_commit(self.wake)
             case RecordingDeleted():
                 self._forget(tx, event.recording.id)
 
-    async def run(self) -> None:
-        """Transcribes what is pending, oldest first, until it is cancelled."""
-        while True:
-            self._wake.clear()
-            try:
-                await self.work_off()
-            except TapelineError as error:
-                _log.warning("transcripts_not_read", reason=str(error))
-                await self._tools.pause(PAUSE_AFTER_FAULT_S)
-            except Exception as error:  # noqa: BLE001  one bad row must not end all transcripts
-                self._tools.bugs.add("transcriber", error)
-                await self._tools.pause(PAUSE_AFTER_FAULT_S)
-            else:
-                await self._wake.wait()
-
-    async def work_off(self) -> None:
-        """Everything that is pending now. Raises StoreFailed."""
-        while pending := await self._tools.store.read(lambda tx: tx.transcripts.pending(1)):
-            await self._settle(pending[0])
+    async def transcribe(self, recording_id: RecordingId) -> None:
+        """Settles what is pending of that recording, in its turn. Raises StoreFailed,
+        DestinationFault, OSError.
+        """
+        async with self._turn:
+            transcript = await self._tools.store.read(
+                lambda tx: tx.transcripts.of_recording(recording_id)
+            )
+            if transcript is not None and transcript.state is TranscriptState.PENDING:
+                await self._settle(transcript)
 
     async def _settle(self, transcript: Transcript) -> None:
         recording = await self._tools.store.read(
@@ -168,11 +156,14 @@ class Transcriber:
     async def _listen(self, recording: Recording) -> Verdict:
         if self._tools.recogniser is None:
             return _failed("transcription is switched off on this node")
-        path = self._tools.path_of(recording.storage_key)
+        async with self._tools.open_file(recording.storage_key) as path:
+            return await self._hear(self._tools.recogniser, recording, path)
+
+    async def _hear(self, recogniser: Recogniser, recording: Recording, path: Path) -> Verdict:
         reason = ""
         for pause_s in (*PAUSES_S, None):
             try:
-                text = await self._tools.recogniser.transcribe(path)
+                text = await recogniser.transcribe(path)
             except RecogniserFailed as error:
                 reason = str(error)
                 _log.warning("recording_not_recognised", recording=recording.id, reason=reason)

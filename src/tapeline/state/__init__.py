@@ -3,6 +3,7 @@
 `await SqlStore.open(path, vault)` gives a `domain.port.Store`; nothing above knows SQL.
 """
 
+from tapeline.state.engine import sqlite_url
 from tapeline.state.folder import DataFolder, DataFolderInUse, FolderLock
 from tapeline.state.rows import RowMissing
 from tapeline.state.store import SqlStore
@@ -20,4 +21,5 @@ __all__ = [
     "Vault",
     "WriteInRead",
     "load_master_key",
+    "sqlite_url",
 ]

@@ -34,6 +34,7 @@ class DataFolder:
         self.recordings = self.root / "recordings"
         self.database = self.root / "tapeline.db"
         self.keys = self.root / "keys"
+        self.workflows = self.root / "workflows.db"
         self.master_key = self.root / "master.key"
         self.control_socket = self.root / "control.sock"
         self.lock_file = self.root / "lock"

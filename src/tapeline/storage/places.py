@@ -36,7 +36,7 @@ class Places:
 
     def __init__(self, local: LocalStore, buckets: Buckets, bucket_of: BucketOf) -> None:
         self.local = local
-        self._buckets = buckets
+        self.buckets = buckets
         self._bucket_of = bucket_of
 
     async def put(self, source: Path, key: str) -> None:
@@ -90,7 +90,7 @@ class Places:
 
     async def _remote(self, key: str) -> RemoteStore | None:
         bucket = await self._bucket_of(recording_of(key))
-        return None if bucket is None else self._buckets.open(bucket)
+        return None if bucket is None else self.buckets.open(bucket)
 
 
 def recording_of(key: str) -> RecordingId:

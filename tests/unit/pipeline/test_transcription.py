@@ -1,7 +1,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 from tests.contract import stores
 
 from tapeline.domain.account import AccountSettings
-from tapeline.domain.error import RecogniserFailed, StoreFailed
+from tapeline.domain.error import RecogniserFailed
 from tapeline.domain.event import Event, RecordingDeleted, TranscriptFinished
 from tapeline.domain.id import EpochMs, EventId, RecordingId, new_uuid
 from tapeline.domain.port import Transaction
@@ -115,6 +115,11 @@ class Bench:
 
         await self.store.write(work)
 
+    async def work_off(self) -> None:
+        """What the workflows of all recordings do, oldest first."""
+        while waiting := await self.store.read(lambda tx: tx.transcripts.pending(1)):
+            await self.transcriber.transcribe(waiting[0].recording_id)
+
     async def delete(self, recording_id: str) -> None:
         def work(tx: Transaction) -> None:
             row = tx.recordings.get(RecordingId(recording_id))
@@ -168,7 +173,7 @@ async def bench(
         store=store,
         recogniser=None if is_switched_off else scripted,
         clock=FixedClock(),
-        path_of=lambda key: folder / key,
+        open_file=lambda key: nullcontext(folder / key),
         make_event=make_event,
         bugs=bugs,
         count=counted.append,
@@ -202,7 +207,7 @@ async def test_a_recording_that_asked_for_it_has_a_pending_transcript_as_it_fini
         waiting = await built.transcript()
         assert (waiting.state, waiting.text) == (TranscriptState.PENDING, "")
         assert (waiting.duration_ms, waiting.rate, waiting.charge) == (61_000, 0.5, 0.0)
-        await built.transcriber.work_off()
+        await built.work_off()
         done = await built.transcript()
         assert (done.id, done.state, done.text) == (waiting.id, TranscriptState.DONE, "hello")
         assert done.finished_at_ms == NOW_MS
@@ -217,7 +222,7 @@ async def test_one_that_did_not_ask_has_none(tmp_path: Path) -> None:
         plain = replace(recording(), options=RecordingOptions())
         await built.finish(plain)
 
-        await built.transcriber.work_off()
+        await built.work_off()
 
         assert not await built.store.read(lambda tx: tx.transcripts.list(None, None, limit=9))
         assert built.recogniser.heard == []
@@ -246,7 +251,7 @@ async def test_beyond_a_limit_it_is_refused_unheard_and_told_once(tmp_path: Path
     async with bench(tmp_path) as built:
         await built.finish(recording(seconds=0.4))
 
-        await built.transcriber.work_off()
+        await built.work_off()
 
         refused = await built.transcript()
         assert (refused.state, refused.limit) == (
@@ -262,7 +267,7 @@ async def test_a_recording_that_failed_fails_its_transcript(tmp_path: Path) -> N
     async with bench(tmp_path) as built:
         await built.finish(replace(recording(), state=RecordingState.FAILED))
 
-        await built.transcriber.work_off()
+        await built.work_off()
 
         failed = await built.transcript()
         assert (failed.state, failed.reason) == (TranscriptState.FAILED, "the recording failed")
@@ -273,7 +278,7 @@ async def test_silence_is_done_with_an_empty_text(tmp_path: Path) -> None:
     async with bench(tmp_path, ScriptedRecogniser("")) as built:
         await built.finish(recording())
 
-        await built.transcriber.work_off()
+        await built.work_off()
 
         assert (await built.transcript()).state is TranscriptState.DONE
         assert [event.transcript.text for event in built.told] == [""]
@@ -284,7 +289,7 @@ async def test_a_worker_that_dies_is_tried_again(tmp_path: Path) -> None:
     async with bench(tmp_path, dies) as built:
         await built.finish(recording())
 
-        await built.transcriber.work_off()
+        await built.work_off()
 
         assert (await built.transcript()).text == "hello again"
         assert built.pauses == [PAUSES_S[0]]
@@ -298,7 +303,7 @@ async def test_after_the_last_try_it_has_failed_and_the_next_recording_has_its_t
     async with bench(tmp_path, ScriptedRecogniser(dies, dies, dies, "second")) as built:
         await built.finish(recording("rec-1"), recording("rec-2"))
 
-        await built.transcriber.work_off()
+        await built.work_off()
 
         failed = await built.transcript("rec-1")
         assert (failed.state, failed.reason) == (
@@ -318,7 +323,7 @@ async def test_a_bug_in_a_recogniser_is_counted_and_ends_no_other_transcript(
     async with bench(tmp_path, ScriptedRecogniser(bug, bug, bug, "second")) as built:
         await built.finish(recording("rec-1"), recording("rec-2"))
 
-        await built.transcriber.work_off()
+        await built.work_off()
 
         assert (await built.transcript("rec-1")).reason == "the recogniser failed"
         assert (await built.transcript("rec-2")).text == "second"
@@ -329,26 +334,33 @@ async def test_switched_off_it_fails_at_once(tmp_path: Path) -> None:
     async with bench(tmp_path, is_switched_off=True) as built:
         await built.finish(recording())
 
-        await built.transcriber.work_off()
+        await built.work_off()
 
         failed = await built.transcript()
         assert failed.reason == "transcription is switched off on this node"
         assert built.pauses == []
 
 
-async def test_running_it_is_woken_by_the_commit_and_takes_one_after_the_other(
-    tmp_path: Path,
-) -> None:
+async def test_recordings_are_heard_one_after_the_other(tmp_path: Path) -> None:
     async with bench(tmp_path) as built:
-        task = asyncio.create_task(built.transcriber.run())
-        await asyncio.gather(*(built.finish(recording(f"rec-{n}")) for n in range(8)))
+        await built.finish(*(recording(f"rec-{n}") for n in range(8)))
 
-        async with asyncio.timeout(LIMIT_S):
-            while len(built.told) < 8:  # noqa: ASYNC110 - the store's own thread
-                await asyncio.sleep(0.001)
+        await asyncio.gather(
+            *(built.transcriber.transcribe(RecordingId(f"rec-{n}")) for n in range(8))
+        )
 
         assert built.recogniser.most_at_once == 1
-        await stopped(task)
+        assert len(built.told) == 8
+
+
+async def test_twice_is_once(tmp_path: Path) -> None:
+    async with bench(tmp_path) as built:
+        await built.finish(recording())
+
+        await built.transcriber.transcribe(RecordingId("rec-1"))
+        await built.transcriber.transcribe(RecordingId("rec-1"))
+
+        assert len(built.recogniser.heard) == len(built.told) == 1
 
 
 async def test_what_a_stop_cut_off_is_done_at_the_next_start_and_told_once(
@@ -357,19 +369,14 @@ async def test_what_a_stop_cut_off_is_done_at_the_next_start_and_told_once(
     hangs = ScriptedRecogniser()
     hangs.hold = asyncio.Event()
     async with bench(tmp_path, hangs) as built:
-        task = asyncio.create_task(built.transcriber.run())
         await built.finish(recording("rec-1"), recording("rec-2"))
+        task = asyncio.create_task(built.work_off())
         await hangs.called.wait()
         await stopped(task)
         assert built.told == []
 
     async with bench(tmp_path, is_first=False) as again:
-        task = asyncio.create_task(again.transcriber.run())
-        async with asyncio.timeout(LIMIT_S):
-            while len(again.told) < 2:  # noqa: ASYNC110 - the store's own thread
-                await asyncio.sleep(0.001)
-        await stopped(task)
-        await again.transcriber.work_off()
+        await again.work_off()
 
         assert [event.recording.id for event in again.told] == ["rec-1", "rec-2"]
         assert len(again.recogniser.heard) == 2
@@ -382,7 +389,7 @@ async def test_a_recording_deleted_meanwhile_is_told_once_and_leaves_no_words(
     slow.hold = asyncio.Event()
     async with bench(tmp_path, slow) as built:
         await built.finish(recording())
-        work = asyncio.create_task(built.transcriber.work_off())
+        work = asyncio.create_task(built.work_off())
         await slow.called.wait()
 
         await built.delete("rec-1")
@@ -397,7 +404,7 @@ async def test_a_recording_deleted_meanwhile_is_told_once_and_leaves_no_words(
 async def test_deleting_a_recording_deletes_its_words(tmp_path: Path) -> None:
     async with bench(tmp_path, ScriptedRecogniser("wordsthatmustnotstay")) as built:
         await built.finish(recording())
-        await built.transcriber.work_off()
+        await built.work_off()
 
         await built.delete("rec-1")
 
@@ -411,7 +418,7 @@ async def test_one_that_is_deleted_while_it_is_made_comes_to_nothing(tmp_path: P
     slow.hold = asyncio.Event()
     async with bench(tmp_path, slow) as built:
         await built.finish(recording())
-        work = asyncio.create_task(built.transcriber.work_off())
+        work = asyncio.create_task(built.work_off())
         await slow.called.wait()
 
         await built.store.write(lambda tx: tx.transcripts.delete_of(RecordingId("rec-1")))
@@ -420,39 +427,3 @@ async def test_one_that_is_deleted_while_it_is_made_comes_to_nothing(tmp_path: P
 
         assert not await built.store.read(lambda tx: tx.transcripts.list(None, None, limit=9))
         assert (built.told, built.counted) == ([], [])
-
-
-async def test_a_store_that_refuses_is_waited_for(tmp_path: Path) -> None:
-    async with bench(tmp_path) as built:
-        await built.finish(recording())
-        await built.store.close()
-        task = asyncio.create_task(built.transcriber.run())
-
-        async with asyncio.timeout(LIMIT_S):
-            while len(built.pauses) < 3:  # noqa: ASYNC110 - the loop's own turns
-                await asyncio.sleep(0)
-
-        await stopped(task)
-        with pytest.raises(StoreFailed):
-            await built.transcriber.work_off()
-
-
-async def test_a_bug_while_settling_is_counted_and_the_line_goes_on(tmp_path: Path) -> None:
-    async with bench(tmp_path) as built:
-        breaks = deque([ZeroDivisionError("in the test's subscriber")])
-
-        def break_once(_tx: Transaction, event: Event) -> None:
-            if isinstance(event, TranscriptFinished) and breaks:
-                raise breaks.popleft()
-
-        built.store.subscribe(in_transaction=break_once)
-        task = asyncio.create_task(built.transcriber.run())
-        await built.finish(recording())
-
-        async with asyncio.timeout(LIMIT_S):
-            while not built.told:  # noqa: ASYNC110 - the store's own thread
-                await asyncio.sleep(0.001)
-
-        await stopped(task)
-        assert len(built.bugs.seen) == 1
-        assert (await built.transcript()).text == "hello"

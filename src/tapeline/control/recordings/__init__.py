@@ -2,7 +2,7 @@
 
 from tapeline.control.recordings.deletion import delete_recording, delete_recordings
 from tapeline.control.recordings.finish import finish_put_off, note_finished, wait_until_ended
-from tapeline.control.recordings.kept import get_recording, list_recordings
+from tapeline.control.recordings.kept import get_recording, list_recordings, retry_work
 from tapeline.control.recordings.missed import missed_recording
 from tapeline.control.recordings.pause import (
     note_resumed,
@@ -33,6 +33,7 @@ __all__ = [
     "note_resumed",
     "pause_call_recording",
     "pause_conference_recording",
+    "retry_work",
     "start_call_recording",
     "start_conference_recording",
     "stop_all",

@@ -1,7 +1,9 @@
 """Recordings as rows: read and listed."""
 
 from dataclasses import replace
+from functools import partial
 
+from tapeline import pipeline
 from tapeline.control.parts import Parts
 from tapeline.domain.account import Account, LinkPolicy
 from tapeline.domain.call import Call
@@ -10,12 +12,14 @@ from tapeline.domain.command import (
     ListRecordings,
     RecordingPage,
     RecordingView,
+    RetryWork,
     TrackView,
 )
 from tapeline.domain.error import AccountNotFound, RecordingHeld, RecordingNotFound
 from tapeline.domain.id import AccountId, RecordingId
 from tapeline.domain.port import Transaction
 from tapeline.domain.recording import Recording, RecordingState, Track
+from tapeline.domain.work import Work
 from tapeline.recording import side_of
 
 
@@ -58,9 +62,24 @@ async def get_recording(parts: Parts, command: GetRecording) -> RecordingView:
             _track_view(parts, account, found, track)
             for track in tx.tracks.of_recording(recording.id)
         )
-        return replace(found, tracks=tracks)
+        return replace(
+            found,
+            tracks=tracks,
+            stored=tx.stored.get(recording.id),
+            work=tx.works.get(recording.id),
+        )
 
     return await parts.store.read(work)
+
+
+async def retry_work(parts: Parts, command: RetryWork) -> Work:
+    def work(tx: Transaction) -> Work:
+        own_recording(tx, command.account_id, command.recording_id)
+        again = pipeline.retry_work(tx, command.recording_id, parts.clock.now_ms())
+        tx.on_commit(partial(parts.wake_work, command.recording_id))
+        return again
+
+    return await parts.store.write(work)
 
 
 def _track_view(parts: Parts, account: Account, of: RecordingView, track: Track) -> TrackView:

@@ -16,6 +16,8 @@ from tapeline.domain.recording import (
     Track,
     TrackSide,
 )
+from tapeline.domain.storage import Stored
+from tapeline.domain.work import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,19 @@ class RecordingView:
     call: Call | None = None
     """The recorded call; of a conference its creator's."""
     tracks: tuple[TrackView, ...] = ()
-    """Only where one recording was asked for."""
+    """Only where one recording was asked for; so are the following."""
+    stored: Stored | None = None
+    """None: in the node's folder, with no bucket meant for it."""
+    work: Work | None = None
+    """What follows its end; None when nothing does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryWork(Command[Work]):
+    """What is stuck after a recording's end goes on. Raises RecordingNotFound, Conflict."""
+
+    account_id: AccountId | None
+    recording_id: RecordingId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,16 @@ def upgrade() -> None:
     _buckets()
     _stored()
     _works()
+    _work_that_waits()
+
+
+def _work_that_waits() -> None:
+    """Transcripts that were asked for before there were workflows."""
+    op.execute(
+        "INSERT INTO works (recording_id, state, round, step, tries, changed_at_ms) "
+        "SELECT recording_id, 'pending', 1, 'store', 0, max(created_at_ms) FROM transcripts "
+        "WHERE state = 'pending' GROUP BY recording_id"
+    )
 
 
 def _buckets() -> None:
