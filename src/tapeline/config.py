@@ -85,6 +85,7 @@ class Config:
     room: bool = _key(True, "a first start makes an account whose room-NAME joins room NAME")
     default_dialect: str = _key("", "whose application that account gets; empty: the first")
     transcription: str = _key("moonshine", "what hears words in recordings: moonshine or none")
+    metrics: bool = _key(True, "whether /metrics is served at http_bind, to whoever reaches it")
     stop_grace_s: int = _key(10, "how long a stop waits for callbacks to go out")
     log_format: str = _key("auto", "auto, console or json")
     log_level: str = _key("info", "debug, info, warning or error")

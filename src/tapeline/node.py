@@ -8,6 +8,7 @@ then everything closes in the opposite order.
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
@@ -64,6 +65,7 @@ from tapeline.speech import FirstThatSpeaks, MoonshineRecogniser
 from tapeline.state import DataFolder, SqlStore, Vault, load_master_key, sqlite_url
 from tapeline.storage import Buckets, Links, LocalStore, Places
 from tapeline.telemetry import Bugs, SystemClock, get_logger
+from tapeline.telemetry.metrics import Figures, render
 
 _log = get_logger(__name__)
 
@@ -349,7 +351,13 @@ class Node:
             check_link=ground.links.check,
         )
         app = build_app(
-            surroundings=around, dialects=ground.dialects, media=media, not_ready=self.not_ready
+            surroundings=around,
+            dialects=ground.dialects,
+            media=media,
+            not_ready=self.not_ready,
+            metrics=partial(self._metrics, ground, engine, control.parts)
+            if self.config.metrics
+            else None,
         )
         local = LocalApp(surroundings=around, stats=partial(figures, engine, control.parts))
         servers = (
@@ -359,6 +367,24 @@ class Node:
         for server in servers:
             self._open.push_async_callback(server.stop)
             await server.start()
+
+    async def _metrics(self, ground: Ground, engine: CoreEngine, parts: Parts) -> bytes:
+        stored, works, pending = await parts.store.read(
+            lambda tx: (tx.stored.counts(), tx.works.counts(), tx.deliveries.pending_count())
+        )
+        return render(
+            Figures(
+                core=engine.stats(),
+                live=parts.live.figures(),
+                counted={**parts.counts.values, "bugs": parts.bugs.count},
+                stored=stored,
+                works=works,
+                deliveries_pending=pending,
+                disk_free_bytes=shutil.disk_usage(ground.folder.root).free,
+                disk_reserve_bytes=self.config.disk_reserve_mb * 1_000_000,
+                is_ready=self._why_not_ready is None,
+            )
+        )
 
     async def _take_calls(
         self, ground: Ground, control: Control, engine: CoreEngine, client: GuardedClient

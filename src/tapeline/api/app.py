@@ -1,7 +1,7 @@
 """The whole HTTP side: health, recordings' media, and each dialect at its prefix."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -9,6 +9,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tapeline.api.dialect import Dialect
 from tapeline.api.operations import DialectApp, Surroundings
 from tapeline.api.rawpath import split_path
+from tapeline.telemetry.metrics import CONTENT_TYPE
+
+Metrics = Callable[[], Awaitable[bytes]]
 
 
 class App:
@@ -18,15 +21,21 @@ class App:
         self,
         mounts: Mapping[tuple[str, ...], ASGIApp],
         not_ready: Callable[[], str | None],
+        metrics: Metrics | None,
     ) -> None:
         self._mounts = sorted(mounts.items(), key=lambda mount: -len(mount[0]))
         self._not_ready = not_ready
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is served here, not {scope['type']}")
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         segments = split_path(raw_path)
+        if segments == ("metrics",) and self._metrics is not None:
+            page = Response(await self._metrics(), media_type=CONTENT_TYPE)
+            await page(scope, receive, send)
+            return
         app, below = self._below_prefix(raw_path) if segments is None else self._find(segments)
         await app({**scope, "tapeline.segments": below}, receive, send)
 
@@ -66,10 +75,13 @@ def build_app(
     dialects: Mapping[str, Dialect],
     media: ASGIApp,
     not_ready: Callable[[], str | None] = lambda: None,
+    metrics: Metrics | None = None,
 ) -> App:
-    """`media` serves what is below `/media`; `not_ready` says why calls cannot come in, or None."""
+    """`media` serves what is below `/media`; `not_ready` says why calls cannot come in, or None;
+    `metrics` makes the page at `/metrics`, which is not there without it.
+    """
     mounts: dict[tuple[str, ...], ASGIApp] = {("media",): media}
     for dialect in dialects.values():
         prefix = split_path(dialect.prefix.encode()) or ()
         mounts[prefix] = DialectApp(dialect, surroundings)
-    return App(mounts, not_ready)
+    return App(mounts, not_ready, metrics)

@@ -60,7 +60,7 @@ async def _serve(config: Config) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, _stop_or_end, stop, number)
     from tapeline.node import Node  # the whole house: the other commands do without
 
     node = Node(config)
@@ -85,6 +85,15 @@ def _reload(node: "Node") -> None:
         _log.error("certificates_not_reloaded", detail=str(error))
     else:
         _log.info("certificates_reloaded")
+
+
+def _stop_or_end(stop: asyncio.Event, number: int) -> None:
+    """The first signal drains the node, the second ends it as a kill would: the next start mends
+    what that leaves.
+    """
+    if stop.is_set():
+        os._exit(128 + number)
+    stop.set()
 
 
 def _tell_where(config: Config, node: "Node") -> None:

@@ -459,6 +459,8 @@ class DeliveryRows(Protocol):
     def next_due_ms(self, after_ms: EpochMs | None = None) -> EpochMs | None:
         """The earliest instant after `after_ms` at which a pending delivery is due."""
 
+    def pending_count(self) -> int: ...
+
     def list(
         self, account_id: AccountId | None, order_key: str | None, *, limit: int
     ) -> Sequence[Delivery]: ...

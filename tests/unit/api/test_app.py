@@ -253,6 +253,16 @@ async def test_health_and_readiness() -> None:
     assert "the SIP port is not open" in waiting.text
 
 
+async def test_the_metrics_page_is_there_where_it_is_wanted() -> None:
+    async def page() -> bytes:
+        return b"tapeline_ready 1.0\n"
+
+    shown = await ask(make_app(MemoryControl(), metrics=page), "GET", "/metrics")
+    assert (shown.status, shown.text) == (200, "tapeline_ready 1.0\n")
+    assert shown.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert (await ask(make_app(MemoryControl()), "GET", "/metrics")).status == 404
+
+
 async def test_what_no_dialect_has_is_404() -> None:
     assert (await ask(make_app(MemoryControl()), "GET", "/else")).status == 404
 

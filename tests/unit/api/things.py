@@ -1,6 +1,6 @@
 """Domain things and an in-memory control plane for tests of the HTTP side."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -288,6 +288,7 @@ def make_app(
     files: Mapping[str, bytes | None] | None = None,
     faults: list[str] | None = None,
     not_ready: Callable[[], str | None] = lambda: None,
+    metrics: Callable[[], Awaitable[bytes]] | None = None,
 ) -> App:
     """Faults fail the test unless it collects them."""
 
@@ -304,4 +305,6 @@ def make_app(
         files=MemoryFiles(files or {}),
         check_link=LINKS.check,
     )
-    return build_app(surroundings=surroundings, dialects=found, media=media, not_ready=not_ready)
+    return build_app(
+        surroundings=surroundings, dialects=found, media=media, not_ready=not_ready, metrics=metrics
+    )

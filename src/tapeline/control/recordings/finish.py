@@ -43,6 +43,7 @@ async def _finalise(
         _log.error("recording_not_finished_yet", recording=recording_id, reason=str(error))
         return
     parts.live.unfinished.pop(recording_id, None)
+    parts.counts.add(f"recordings_{recording.state}_{recording.health_words.replace(',', '_')}")
     _log.info(
         "recording_finished",
         recording=recording.id,

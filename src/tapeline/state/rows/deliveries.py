@@ -64,6 +64,9 @@ _NEXT_DUE = sa.select(sa.func.min(deliveries.c.next_attempt_at_ms)).where(
 )
 
 
+_PENDING = sa.select(sa.func.count()).select_from(deliveries).where(_IS_PENDING)
+
+
 class DeliveryRows(Rows):
     def add(self, delivery: Delivery) -> None:
         self._insert(_INSERT, _values(delivery))
@@ -128,6 +131,9 @@ class DeliveryRows(Rows):
         parameters = {"after_ms": -1 if after_ms is None else after_ms}
         found: int | None = self._connection.execute(_NEXT_DUE, parameters).scalar()
         return None if found is None else EpochMs(found)
+
+    def pending_count(self) -> int:
+        return int(self._connection.execute(_PENDING).scalar_one())
 
     def list(
         self, account_id: AccountId | None, order_key: str | None, *, limit: int
