@@ -8,7 +8,8 @@ use std::net::{TcpListener, TcpStream};
 
 use sip_support::far_end::FarEnd;
 use sip_support::pipe::{Bytes, Caller, Heard, Pipe};
-use sip_support::{Message, Node, PATIENCE, Phone, config, tls};
+use sip_support::{Message, Node, PATIENCE, Phone, SDP, config, tls};
+use tapeline_core::boundary::command::SipCommand;
 use tapeline_core::boundary::event::EndedBy;
 use tapeline_core::boundary::transport::Transport;
 
@@ -84,6 +85,18 @@ fn a_door_for_tls_needs_a_certificate() {
     assert!(started.is_err_and(|error| error.to_string().contains("certificate")));
 }
 
+#[test]
+fn who_calls_a_sips_uri_is_answered_with_one() {
+    let mut node = Node::new();
+    let mut caller = Caller::new(&node, Transport::Tls);
+    let text = caller.phone.text("INVITE", &Phone::branch(), 1, SDP);
+    caller.write(text.replacen("INVITE sip:", "INVITE sips:", 1));
+    let leg = node.arrived().leg;
+    node.command(SipCommand::Ring { leg }).unwrap();
+    let here = node.door(Transport::Tls);
+    assert_eq!(caller.expect(180).get("Contact"), format!("<sips:tapeline@{here}>"));
+}
+
 /// A far end over TLS; what it was asked for by SNI, and the INVITE.
 fn called(listener: &TcpListener, shows: &str) -> Option<(String, Message)> {
     let (socket, _) = listener.accept().unwrap();
@@ -107,6 +120,8 @@ fn a_call_by_tls_goes_to_whom_its_certificate_names() {
     let (asked_for, invite) = called(&listener, "node").unwrap();
     assert_eq!(asked_for, "localhost");
     assert!(invite.get("Via").starts_with("SIP/2.0/TLS "), "{invite:?}");
+    let here = node.door(Transport::Tls);
+    assert_eq!(invite.get("Contact"), format!("<sips:tapeline@{here}>"));
     assert_eq!(node.ended(leg), (EndedBy::Rejected, 486));
 
     let leg = node.start_dial(&format!("sip:bob@127.0.0.1:{port};transport=tls"));

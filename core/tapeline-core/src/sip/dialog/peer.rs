@@ -21,6 +21,8 @@ pub(super) struct Peer {
     routes: Vec<String>,
     /// URI of the peer's Contact.
     target: String,
+    /// Its INVITE, or ours, went to a sips URI: so is our Contact (RFC 3261 §12.1.1).
+    is_sips: bool,
     /// Where its last request came from.
     pub source: SocketAddr,
     pub line: Rc<Line>,
@@ -37,6 +39,7 @@ impl Peer {
             remote: invite.from_header().ok()?.value().to_owned(),
             routes: record_routes(invite.headers.iter()),
             target: String::new(),
+            is_sips: is_sips(&invite.uri),
             source,
             line,
             local_seq: 0,
@@ -54,6 +57,7 @@ impl Peer {
             remote: String::new(),
             routes: Vec::new(),
             target: String::new(),
+            is_sips: false,
             source: SocketAddr::new([0; 4].into(), 0),
             line,
             local_seq: FIRST,
@@ -61,8 +65,8 @@ impl Peer {
         }
     }
 
-    /// From a 2xx, or a provisional response with a tag, to an INVITE of ours (RFC 3261 §12.1.2). One without a Contact is reached where
-    /// the INVITE went.
+    /// From a 2xx, or a provisional response with a tag, to an INVITE of ours (RFC 3261 §12.1.2). One
+    /// without a Contact is reached where the INVITE went.
     pub fn answered(
         invite: &Request,
         response: &Response,
@@ -79,6 +83,7 @@ impl Peer {
             remote: response.to_header().ok()?.value().to_owned(),
             routes,
             target: contact.map_or_else(|| invite.uri.to_string(), str::to_owned),
+            is_sips: is_sips(&invite.uri),
             source,
             line,
             local_seq,
@@ -117,7 +122,7 @@ impl Peer {
 impl Peer {
     /// Where the peer reaches us.
     pub fn contact(&self) -> Header {
-        Header::Contact(self.line.contact_for(self.source).into())
+        Header::Contact(self.line.contact_for(self.source, self.is_sips).into())
     }
 
     /// For the responses that make the dialog (RFC 3261 §12.1.1).
@@ -144,6 +149,11 @@ fn record_routes<'a>(headers: impl Iterator<Item = &'a Header>) -> Vec<String> {
         _ => None,
     });
     headers.flat_map(list).map(str::to_owned).collect()
+}
+
+/// Of a URI as [`verbatim`] makes it.
+pub(super) fn is_sips(uri: &Uri) -> bool {
+    uri.to_string().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
 }
 
 fn is_loose(uri: &str) -> bool {

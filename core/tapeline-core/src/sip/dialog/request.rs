@@ -68,7 +68,7 @@ pub(super) fn invite(
         Header::To(format!("<{}>", dial.uri).into()),
         Header::CallId(caller.call_id.into()),
         Header::CSeq(format!("{} INVITE", caller.sequence).into()),
-        Header::Contact(line.contact_for(destination).into()),
+        Header::Contact(line.contact_for(destination, dial.destination.is_sips).into()),
         allow(),
         supported(),
         Header::UserAgent(caller.agent.into()),

@@ -95,9 +95,13 @@ impl Line {
         }
     }
 
-    /// Our Contact towards `peer`.
-    pub fn contact_for(&self, peer: SocketAddr) -> String {
-        let (here, parameter) = (self.address_for(peer), self.transport().uri_parameter());
-        format!("<sip:tapeline@{here}{parameter}>")
+    /// Our Contact towards `peer`; with sips, TLS goes without saying (RFC 5630 §3.1.3).
+    pub fn contact_for(&self, peer: SocketAddr, is_sips: bool) -> String {
+        let here = self.address_for(peer);
+        match (is_sips, self.transport()) {
+            (true, Transport::Tls) => format!("<sips:tapeline@{here}>"),
+            (true, Transport::Wss) => format!("<sips:tapeline@{here};transport=ws>"),
+            (_, transport) => format!("<sip:tapeline@{here}{}>", transport.uri_parameter()),
+        }
     }
 }
