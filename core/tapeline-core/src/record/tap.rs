@@ -5,12 +5,14 @@ use std::sync::Arc;
 use crate::boundary::event::FinishReason;
 use crate::boundary::handle::{LegHandle, RecorderHandle};
 use crate::media::beep::Beep;
-use crate::media::frame::{TICKS_PER_SECOND, energy, frame_length};
+use crate::media::frame::{energy, frame_length};
 use crate::media::resample::Fitting;
 use crate::record::silence::{SilenceLimit, SilenceRule, Trim};
 use crate::record::spec::{BeepRule, ChannelLayout, PauseRule, Target};
 use crate::sys::eventfd::EventFd;
 
+mod edges;
+mod pause;
 pub mod tracks;
 
 pub use crate::record::mark::{Mark, MarkKind, TickTime};
@@ -242,17 +244,6 @@ impl Tap {
         if is_over && state == TapState::Running { TapState::SilentTooLong } else { state }
     }
 
-    /// Of the pause nothing but its length goes into the file, if that.
-    fn push_paused(&mut self, length: usize) -> TapState {
-        if !self.spec.pause.as_silence || !self.has_begun() {
-            return TapState::Running;
-        }
-        let from = self.position;
-        let state = self.write(length, std::iter::repeat_n(0, length * self.channels));
-        self.step = Step::Silent { samples: self.position - from };
-        state
-    }
-
     /// After each push: the tracks take the same tick, if there are any. `frame_of` is what a leg says, or
     /// hears.
     pub fn follow_with_tracks<'a>(&mut self, frame_of: impl Fn(Voice) -> &'a [i16]) {
@@ -266,11 +257,6 @@ impl Tap {
         let monotonic_ns = self.armed.monotonic_ns + self.in_us(self.clock) * 1_000;
         let now = TickTime { unix_us: self.unix_us(self.clock), monotonic_ns };
         Lead { step: self.step, is_paused: self.is_paused(), position: self.position, now }
-    }
-
-    /// False while silence before the first sound is being left out.
-    fn has_begun(&self) -> bool {
-        self.trim.as_ref().is_none_or(Trim::has_begun)
     }
 
     /// True once for every beep: the target's beep shall sound from this tick on.
@@ -288,54 +274,6 @@ impl Tap {
 
     fn in_samples(&self, milliseconds: u64) -> u64 {
         milliseconds.saturating_mul(u64::from(self.spec.rate_hz)) / 1000
-    }
-
-    fn write_trimmed(
-        &mut self,
-        is_sound: bool,
-        length: usize,
-        samples: impl Iterator<Item = i16>,
-    ) -> TapState {
-        match &mut self.trim {
-            Some(trim) if !trim.has_begun() && !is_sound => {
-                trim.hold(samples);
-                self.step = Step::Held;
-                return TapState::Running;
-            }
-            Some(trim) if !trim.has_begun() => {
-                let held = trim.begin();
-                let before = held.len() / self.channels;
-                self.begin_file(length as u64, held);
-                let from = self.position;
-                let state = self.write(length, samples);
-                self.step = Step::Wrote { before, length: (self.position - from) as usize };
-                self.note_sound(true);
-                return state;
-            }
-            _ => {}
-        }
-        let state = self.write(length, samples);
-        self.note_sound(is_sound);
-        state
-    }
-
-    fn note_sound(&mut self, is_sound: bool) {
-        if let Some(trim) = self.trim.as_mut().filter(|_| is_sound) {
-            trim.sound_until(self.position);
-        }
-    }
-
-    /// The file begins with what was held, `ago` samples before the present clock ends.
-    fn begin_file(&mut self, ago: u64, held: Vec<i16>) {
-        let length = held.len() / self.channels;
-        let unix_us = self.unix_us(self.clock.saturating_sub(ago + length as u64));
-        self.mark_surely(MarkKind::AudioBegan { unix_us });
-        if length > 0 {
-            self.write(length, held.iter().copied());
-        }
-        if let Some(trim) = &mut self.trim {
-            trim.keep(held);
-        }
     }
 
     fn write(&mut self, length: usize, samples: impl Iterator<Item = i16>) -> TapState {
@@ -397,39 +335,6 @@ impl Tap {
         !self.has_heard && !self.is_paused()
     }
 
-    pub fn is_paused(&self) -> bool {
-        self.paused_at.is_some()
-    }
-
-    /// From now on nothing is taken, not even facts. False when it was paused already.
-    pub fn pause(&mut self) -> bool {
-        if self.is_paused() {
-            return false;
-        }
-        self.paused_at = Some(self.clock);
-        self.mark_surely(MarkKind::PauseBegan { unix_us: self.unix_us(self.clock) });
-        self.note_in_tracks(MarkKind::PauseBegan { unix_us: self.unix_us(self.clock) });
-        true
-    }
-
-    /// The pause has lasted for as long as a pause may.
-    pub fn is_pause_over(&self) -> bool {
-        let limit = self.in_samples(self.spec.pause.limit_ms);
-        limit > 0 && self.paused_at.is_some_and(|at| self.clock - at >= limit)
-    }
-
-    /// The file goes on, as its [`PauseRule`] says. False when it was not paused.
-    pub fn resume(&mut self) -> bool {
-        let Some(paused_at) = self.paused_at.take() else { return false };
-        if let Some(trim) = &mut self.trim {
-            trim.forget();
-        }
-        self.forget_held_of_tracks();
-        self.mark_surely(MarkKind::PauseEnded { samples: self.clock - paused_at });
-        self.note_in_tracks(MarkKind::PauseEnded { samples: self.clock - paused_at });
-        true
-    }
-
     /// Adds a fact at the present position. A full ring of marks drops it: audio goes first, and a quarter
     /// is only for gaps, pauses and the end, so that facts never cost the timeline its truth.
     pub fn mark(&mut self, kind: MarkKind) {
@@ -474,22 +379,6 @@ impl Tap {
             && self.marks.push(end).is_ok();
         self.waker.signal();
         told
-    }
-
-    fn end_pause(&mut self) {
-        if let Some(paused_at) = self.paused_at.take() {
-            self.mark_surely(MarkKind::PauseEnded { samples: self.clock - paused_at });
-        }
-    }
-
-    /// Nothing was heard: a file of one tick says so, and every player takes it.
-    fn begin_silent_file(&mut self) {
-        let Some(trim) = self.trim.as_mut().filter(|trim| !trim.has_begun()) else { return };
-        let mut last = trim.begin();
-        let tick = (self.spec.rate_hz / TICKS_PER_SECOND) as usize * self.channels;
-        last.drain(..last.len().saturating_sub(tick));
-        last.resize(tick, 0);
-        self.begin_file(0, last);
     }
 
     fn unix_us(&self, clock: u64) -> i64 {

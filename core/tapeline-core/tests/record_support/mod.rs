@@ -281,6 +281,19 @@ pub fn decode(path: &Path, format: Format) -> Vec<i16> {
     output.stdout.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
 }
 
+/// One second of 1 kHz at an eighth of full scale, as ffmpeg writes it.
+pub fn made(folder: &Path, name: &str, options: &[&str]) -> PathBuf {
+    let path = folder.join(name);
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "sine=f=1000:r=48000:d=1"])
+        .args(options)
+        .arg(&path)
+        .output()
+        .expect("ffmpeg is installed");
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    path
+}
+
 /// The first sample of `channel` that is louder than a quarter of a tone.
 pub fn onset(samples: &[i16], channels: usize, channel: usize) -> Option<usize> {
     samples.iter().skip(channel).step_by(channels).position(|it| it.unsigned_abs() > 3000)

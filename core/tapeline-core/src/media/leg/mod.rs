@@ -1,5 +1,6 @@
 //! One call leg on the media thread: what comes in becomes one frame per tick, what the room says goes out.
 
+mod account;
 mod bundle;
 pub mod digits;
 pub mod keying;
@@ -12,9 +13,9 @@ pub mod receive;
 pub mod rtcp;
 mod seat;
 pub mod send;
+mod speak;
 mod speech;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -26,31 +27,28 @@ use crate::boundary::handle::{Handle, LegHandle};
 use crate::boundary::sink::TickEventSink;
 use crate::media::beep::Beep;
 use crate::media::codec::Rate;
-use crate::media::command::{Agreement, Codec, Direction, KeyEvents, RtcpPlace};
-use crate::media::frame::{FRAME_MAX, TICK_MS, TICK_NS, TICKS_PER_SECOND, energy};
+use crate::media::command::{Agreement, Codec, Direction, RtcpPlace};
+use crate::media::frame::{TICK_MS, TICKS_PER_SECOND, energy};
 use crate::media::phases::Phase;
 use crate::media::room::participant::Participant;
 use crate::media::srtp::Srtp;
 use crate::record::tap::TickTime;
 use crate::sys::socket::BatchReader;
 use digits::Way;
-use keying::{Keyed, Keying, Pressed};
+use keying::Keying;
 use latch::Step;
 use level::{LevelWindow, SilenceWatch, Sound, TalkDetector};
-use link::{Link, Sent};
-use quality::mos_x100;
+use link::Link;
 use receive::{Intake, Receiver, hears};
-use rtcp::{REPORT_BYTES, SenderFacts, write_report};
 use seat::quiet_ticks;
-use send::{Packetizer, frame_ms};
+use send::Packetizer;
+use speak::may_send;
 use speech::Former;
 
 pub use lane::Lane;
 pub use seat::Limiters;
 pub use speech::LegCodec;
 
-/// RTCP every five seconds (RFC 3550 §6.2: the least interval).
-const REPORT_TICKS: u64 = 5 * TICKS_PER_SECOND as u64;
 /// The RTCP socket is read twice a second.
 const RTCP_READ_TICKS: u64 = TICKS_PER_SECOND as u64 / 2;
 /// Levels and statistics are told ten times a second.
@@ -347,182 +345,6 @@ impl Leg {
         }
     }
 
-    /// Second half: sends what the room says. `frame` has the codec's rate.
-    pub fn send(&mut self, frame: &[i16], context: &mut TickContext<'_>) {
-        let (keyed, done) = self.keying.tick();
-        if let Some(command) = done {
-            context.events.send(Event::CommandDone { command });
-        }
-        match (keyed, self.agreement.telephone_event) {
-            (Keyed::Audio, _) => self.send_frame(frame, context),
-            (Keyed::Nothing, Some(_)) => self.send_encoded(&[], energy(frame), context),
-            (Keyed::Pressed(pressed), Some(events)) => {
-                self.send_event(events, pressed, context);
-                self.send_encoded(&[], energy(frame), context);
-            }
-            (keyed, None) => {
-                let mut tones = [0; FRAME_MAX];
-                let tones = tones.get_mut(..frame.len()).unwrap_or(&mut []);
-                if let Keyed::Pressed(pressed) = keyed {
-                    pressed.sound(self.agreement.codec.rate_hz(), tones);
-                }
-                self.send_frame(tones, context);
-            }
-        }
-    }
-
-    /// A telephone-event in the leg's own stream; its time is that of the tick, which passes by itself.
-    /// On another clock than the stream's its timestamp goes on from the stream's all the same, as
-    /// RFC 7160 has it of clocks that change: only durations are counted on its own.
-    fn send_event(&mut self, events: KeyEvents, pressed: Pressed, context: &mut TickContext<'_>) {
-        let Self { link, receiver, agreement, packetizer, .. } = self;
-        if pressed.is_start {
-            self.key_timestamp = packetizer.timestamp();
-        }
-        let target = receiver.latch.target().filter(|_| may_send(agreement));
-        let (Some(link), Some(to)) = (link, target) else { return };
-        let is_connected = receiver.latch.is_connected();
-        let payload = pressed.payload(events.clock_hz / TICKS_PER_SECOND);
-        let event = (self.key_timestamp, pressed.is_start, payload);
-        packetizer.event(events.payload_type, event, |packet| {
-            count(link.send_rtp(to, is_connected, packet), context);
-        });
-    }
-
-    fn send_frame(&mut self, frame: &[i16], context: &mut TickContext<'_>) {
-        if !self.takes_ticks() && may_send(&self.agreement) {
-            return self.send_halves(frame, context);
-        }
-        let payload = std::mem::take(&mut context.payload);
-        let length = match &mut self.codec {
-            Some(codec) if may_send(&self.agreement) => {
-                codec.encode(frame, context.number, payload)
-            }
-            _ => 0,
-        };
-        self.send_encoded(payload.get(..length).unwrap_or(&[]), energy(frame), context);
-        context.payload = payload;
-    }
-
-    /// Two frames of half a tick, a packet each.
-    fn send_halves(&mut self, frame: &[i16], context: &mut TickContext<'_>) {
-        self.tx_level.add(energy(frame), frame.len());
-        let payload = std::mem::take(&mut context.payload);
-        for half in frame.chunks((frame.len() / 2).max(1)) {
-            let codec = self.codec.as_mut();
-            let length = codec.map_or(0, |codec| codec.encoder.encode(half, payload));
-            self.packetize(payload.get(..length).unwrap_or(&[]), context);
-        }
-        context.payload = payload;
-        self.report(context);
-    }
-
-    /// Encodes for itself and those who share its stream; returns the bytes written to `payload`.
-    pub fn encode_once(&mut self, frame: &[i16], number: u64, payload: &mut [u8]) -> usize {
-        self.codec.as_mut().map_or(0, |codec| codec.encode(frame, number, payload))
-    }
-
-    /// Sends what is encoded already; `energy` is the sum of squares of what it is.
-    pub fn send_encoded(&mut self, payload: &[u8], energy: u64, context: &mut TickContext<'_>) {
-        self.tx_level.add(energy, self.rx().len());
-        self.packetize(payload, context);
-        self.report(context);
-    }
-
-    /// A tick of the leg's own stream, or half of one where packets are shorter; an empty one is a pause.
-    fn packetize(&mut self, payload: &[u8], context: &mut TickContext<'_>) {
-        let Self { link, receiver, agreement, packetizer, codec, .. } = self;
-        match (link, receiver.latch.target(), codec) {
-            (Some(link), Some(to), Some(codec)) if may_send(agreement) => {
-                let is_connected = receiver.latch.is_connected();
-                packetizer.push(payload, agreement, &mut codec.packet, |packet| {
-                    count(link.send_rtp(to, is_connected, packet), context);
-                });
-            }
-            _ => packetizer.pause(agreement.codec, 1),
-        }
-    }
-
-    fn report(&mut self, context: &mut TickContext<'_>) {
-        let phase = u64::from(self.handle.0.slot) * 7;
-        if (context.number + phase).is_multiple_of(REPORT_TICKS) {
-            self.send_report(context.now, false);
-            self.judge(context.now);
-            self.expect_loss();
-        }
-    }
-
-    /// How much is sent twice: as much as the far end loses, or those who share what it encodes.
-    fn expect_loss(&mut self) {
-        let percent = self.expected_loss().max(std::mem::take(&mut self.listeners_loss));
-        if let (Some(codec), Some(percent)) = (&mut self.codec, percent) {
-            codec.encoder.expect_loss(percent);
-        }
-    }
-
-    /// Percent of its packets that the far end is expected to lose; `None` before its first report.
-    pub fn expected_loss(&self) -> Option<u8> {
-        self.receiver.reports.loss.percent()
-    }
-
-    /// Somebody hears what it encodes.
-    pub fn note_listener(&mut self, expected_loss: Option<u8>) {
-        self.listeners_loss = self.listeners_loss.max(expected_loss);
-    }
-
-    /// It takes a tick at once: what others encode suits it.
-    pub fn takes_ticks(&self) -> bool {
-        u32::from(frame_ms(&self.agreement)) == TICK_MS
-    }
-
-    /// The leg ends: the far end is told in RTCP too (RFC 3550 §6.6).
-    pub fn farewell(&mut self, now: TickTime) {
-        self.send_report(now, true);
-    }
-
-    fn send_report(&mut self, now: TickTime, is_last: bool) {
-        let target = self.receiver.latch.target();
-        let to = target.and_then(|to| rtcp_place(to, &self.agreement));
-        let (Some(link), Some((to, with_rtp))) = (&mut self.link, to) else { return };
-        let packets = self.packetizer.packets;
-        let facts = SenderFacts {
-            ssrc: self.packetizer.ssrc(),
-            timestamp: self.packetizer.timestamp(),
-            packets,
-            octets: self.packetizer.octets,
-            has_sent: packets != self.packets_reported,
-            is_last,
-        };
-        self.packets_reported = packets;
-        let mut buffer = [0; REPORT_BYTES];
-        let about = (&mut self.receiver.reception, &mut self.receiver.reports);
-        let length = write_report(&mut buffer, facts, about, now.unix_us, now.monotonic_ns);
-        // A peer without RTCP answers with ICMP: no fact worth counting.
-        let _ = link.send_rtcp(to, with_rtp, buffer.get(..length).unwrap_or(&[]));
-    }
-
-    /// How the last five seconds sounded.
-    fn judge(&mut self, now: TickTime) {
-        let Some(stats) = &self.stats else { return };
-        let totals = self.receiver.totals;
-        let (received, concealed) = (totals.received, totals.concealed_frames);
-        let before = std::mem::replace(&mut self.judged, (received, concealed));
-        if received == before.0 {
-            stats.mos_x100.store(0, Ordering::Relaxed);
-            return;
-        }
-        let loss_percent = (concealed - before.1) as f32 * 100.0 / REPORT_TICKS as f32;
-        let one_way_ms = self.one_way_ms(self.delay_ms(now));
-        stats.mos_x100.store(mos_x100(one_way_ms, loss_percent), Ordering::Relaxed);
-    }
-
-    /// From the far end's mouth to the room; `delay_ms` is the jitter buffer's.
-    fn one_way_ms(&self, delay_ms: u32) -> f32 {
-        let way_ns = self.receiver.reports.remote.round_trip_ns.unwrap_or(0) / 2;
-        let here_ms = delay_ms + u32::from(self.agreement.packet_ms);
-        way_ns as f32 / 1e6 + here_ms as f32
-    }
-
     /// It was given another phase: `due` is its next run, and no tick has been left out.
     pub fn expect_run(&mut self, due: TickTime) {
         let former = self.former.as_mut().map(|former| &mut former.codec);
@@ -542,42 +364,6 @@ impl Leg {
         ((delay_ns + 500_000) / 1_000_000) as u32
     }
 
-    /// Ten times a second: levels and totals for whoever asks. Returns the buffer's delay.
-    pub fn publish(&mut self, context: &mut TickContext<'_>) -> u32 {
-        // The frame of this tick has been pulled: the next one's delay is that of the next tick.
-        let delay_ms = self.buffer_delay_ms(context.now.monotonic_ns + TICK_NS);
-        let (rx, tx) = (self.rx_level.take_cdb(), self.tx_level.take_cdb());
-        let totals = &mut self.receiver.totals;
-        let lost = self.receiver.reception.lost();
-        context.counts.lost += lost.saturating_sub(totals.lost_told);
-        totals.lost_told = totals.lost_told.max(lost);
-        let totals = *totals;
-        let Some(stats) = &self.stats else { return delay_ms };
-        stats.packets_received.store(totals.received, Ordering::Relaxed);
-        stats.packets_sent.store(u64::from(self.packetizer.packets), Ordering::Relaxed);
-        stats.packets_lost.store(lost, Ordering::Relaxed);
-        stats.packets_late.store(totals.late, Ordering::Relaxed);
-        stats.frames_concealed.store(totals.concealed_frames, Ordering::Relaxed);
-        stats.buffer_delay_ms.store(delay_ms, Ordering::Relaxed);
-        let receiver = &self.receiver;
-        let round_trip_us =
-            receiver.reports.remote.round_trip_ns.map_or(0, |ns| ns.max(1_000) / 1_000);
-        let jitter_ms = receiver.reception.jitter_ms();
-        stats.jitter_ms.store(jitter_ms, Ordering::Relaxed);
-        stats.jitter_max_ms.fetch_max(jitter_ms, Ordering::Relaxed);
-        if totals.frames > 0 {
-            let loss_percent = totals.concealed_frames as f32 * 100.0 / totals.frames as f32;
-            let mos_x100 = mos_x100(self.one_way_ms(delay_ms), loss_percent);
-            stats.call_mos_x100.store(mos_x100, Ordering::Relaxed);
-        }
-        stats.round_trip_us.store(round_trip_us as u32, Ordering::Relaxed);
-        let remote_lost = receiver.reports.remote.lost.max(0);
-        stats.remote_lost.store(remote_lost.unsigned_abs().into(), Ordering::Relaxed);
-        stats.level_rx_cdb.store(rx, Ordering::Relaxed);
-        stats.level_tx_cdb.store(tx, Ordering::Relaxed);
-        delay_ms
-    }
-
     /// After a caught panic: this tick is silent, and what may be half done begins anew.
     pub fn reset(&mut self) {
         if let Some(codec) = &mut self.codec {
@@ -592,30 +378,5 @@ impl Leg {
     /// Ticks that were not run: the stream's clock goes on.
     pub fn skip(&mut self, ticks: u64) {
         self.packetizer.pause(self.agreement.codec, ticks);
-    }
-}
-
-fn may_send(agreement: &Agreement) -> bool {
-    matches!(agreement.direction, Direction::SendRecv | Direction::SendOnly)
-}
-
-fn count(sent: Sent, context: &mut TickContext<'_>) {
-    match sent {
-        Sent::Gone => context.counts.sent += 1,
-        Sent::Unreachable => context.counts.unreachable += 1,
-        Sent::Dropped => {}
-    }
-}
-
-/// Where our reports go when RTP goes to `to`, and whether on the RTP's own port. What the SDP names is
-/// good as long as the peer is where the SDP says.
-fn rtcp_place(to: SocketAddr, agreement: &Agreement) -> Option<(SocketAddr, bool)> {
-    match agreement.rtcp {
-        RtcpPlace::Multiplexed => Some((to, true)),
-        RtcpPlace::At(place) if to == agreement.remote => Some((place, false)),
-        RtcpPlace::At(_) | RtcpPlace::NextPort => {
-            let port = to.port().checked_add(1)?;
-            Some((SocketAddr::new(to.ip(), port), false))
-        }
     }
 }
