@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use media_support::{
-    FRAME, Stage, TICK_NS, address, agreement, agreement_on, leg, level_of, rtp, tone,
+    FRAME, Stage, TICK_NS, address, agreement, agreement_on, leg, level_of, loss_report, rtcp, rtp,
+    speech, tone,
 };
 use rtp_types::RtpPacket;
 use tapeline_core::boundary::counters::LegStats;
@@ -353,19 +354,6 @@ fn digits_beside_opus_are_on_the_clock_that_was_agreed_on() {
     assert_eq!(since, 8 * 960, "the stream's own clock went on");
 }
 
-/// What a tick's worth of speech-like sound is at 8 kHz, two seconds of it.
-fn speech() -> Vec<i16> {
-    let at = |n: usize| {
-        let t = n as f64 / 8_000.0;
-        let pitch = 120.0 * t + 1.2 * (std::f64::consts::TAU * 2.5 * t).sin();
-        let harmonic = |k: i32| (std::f64::consts::TAU * f64::from(k) * pitch).sin();
-        let voice: f64 =
-            (1..20).map(|k| harmonic(k) / (1.0 + (f64::from(k) - 5.0).powi(2) / 8.0)).sum();
-        (voice * (std::f64::consts::TAU * 1.3 * t).sin().max(0.0) * 5_000.0) as i16
-    };
-    (0..16_000).map(at).collect()
-}
-
 /// Opus sends so much twice as its peer loses: nothing on a clean path.
 #[test]
 fn redundancy_follows_what_the_peer_reports() {
@@ -375,14 +363,9 @@ fn redundancy_follows_what_the_peer_reports() {
         let mut sent = line.run(1, &mut []);
         let ours = sent[0].bytes()[8..12].to_vec();
         for _ in 0..if fraction.is_some() { 20 } else { 0 } {
-            let mut report = vec![0x81, 201, 0, 7, 0x50, 0, 0, 0];
-            report.extend(&ours);
-            report.extend([fraction.unwrap(), 0, 0, 42, 0, 0, 0, 1, 0, 0, 0, 80, 0, 0, 0, 0]);
-            report.extend([0; 4]);
+            let report = loss_report(&ours, fraction.unwrap());
             let arrival_ns = line.stage.now.monotonic_ns;
-            let mut packet = MemoryPacket::new(address(0), arrival_ns, &report);
-            packet.is_rtcp = true;
-            assert!(line.peer.to_leg.push(packet).is_ok());
+            assert!(line.peer.to_leg.push(rtcp(address(0), arrival_ns, &report)).is_ok());
         }
         // Reports are looked at every five seconds.
         line.run(260, &mut []);

@@ -4,9 +4,11 @@
 
 mod media_support;
 
-use media_support::{CONFIG, Stage, leg, level_at, room, tap_spec};
+use media_support::{
+    CONFIG, Stage, address, leg, level_at, loss_report, room, rtcp, speech, tap_spec,
+};
 use tapeline_core::boundary::command::RoomCommand;
-use tapeline_core::media::codec::{Encoder, PAYLOAD_MAX, Rate};
+use tapeline_core::media::codec::{Decoder, Encoder, PAYLOAD_MAX, Rate};
 use tapeline_core::media::command::Codec;
 use tapeline_core::media::tick::MediaConfig;
 use tapeline_core::record::spec::{ChannelLayout, Target};
@@ -118,6 +120,47 @@ fn a_lead_who_begins_to_speak_or_leaves_hands_the_stream_on() {
         assert!(back < 1.3 * alone, "{codec:?}: {back} against {alone}");
         assert_eq!(stage.count("caught_panics"), 0);
     }
+}
+
+/// What one encodes for all is as redundant as the worst of their paths needs.
+#[test]
+fn a_listener_s_losses_make_the_shared_stream_redundant() {
+    let codec = Codec::Opus(Rate::Wide);
+    let mut stage = Stage::new();
+    stage.room(RoomCommand::CreateRoom { room: room(0), rate_hz: 16_000 });
+    for slot in 0..3 {
+        stage.phone_with(slot, codec);
+        stage.join(slot);
+    }
+    stage.run(5);
+    let redundant = |stage: &mut Stage, play: u32, fractions: [u8; 3]| {
+        for (slot, fraction) in (0..).zip(fractions) {
+            let arrival_ns = stage.now.monotonic_ns;
+            let phone = &mut stage.phones[slot as usize];
+            let report = loss_report(&phone.heard_ssrc.to_be_bytes(), fraction);
+            for _ in 0..20 {
+                let packet = rtcp(address(slot), arrival_ns, &report);
+                assert!(phone.peer.to_leg.push(packet).is_ok());
+            }
+        }
+        // Each looks every five seconds at what it was told meanwhile.
+        stage.run(600);
+        stage.play(play, Target::Room(room(0)), &speech());
+        let before = stage.phones[0].got.len();
+        stage.run(110);
+        let [first, others @ ..] = &stage.phones[..] else { panic!() };
+        for other in others {
+            assert_eq!(other.got[before..], first.got[before..], "one stream for all");
+        }
+        let mut decoder = Decoder::new(codec).unwrap();
+        let packets = first.got[before..].iter();
+        packets.filter(|packet| decoder.recover(packet, &mut [0; 320])).count()
+    };
+
+    let clean = redundant(&mut stage, 0, [0, 0, 0]);
+    let lossy = redundant(&mut stage, 1, [0, 0, 51]);
+    assert_eq!(clean, 0);
+    assert!(lossy > 20, "{lossy} of 110 packets");
 }
 
 #[test]

@@ -114,6 +114,33 @@ pub fn level_at(rate: Rate, hz: f64, samples: &[i16]) -> f64 {
     2.0 * power.max(0.0).sqrt() / samples.len() as f64 / 32_768.0
 }
 
+/// Two seconds of something like speech, at 8 kHz.
+pub fn speech() -> Vec<i16> {
+    let at = |n: usize| {
+        let t = n as f64 / 8_000.0;
+        let pitch = 120.0 * t + 1.2 * (std::f64::consts::TAU * 2.5 * t).sin();
+        let harmonic = |k: i32| (std::f64::consts::TAU * f64::from(k) * pitch).sin();
+        let voice: f64 =
+            (1..20).map(|k| harmonic(k) / (1.0 + (f64::from(k) - 5.0).powi(2) / 8.0)).sum();
+        (voice * (std::f64::consts::TAU * 1.3 * t).sin().max(0.0) * 5_000.0) as i16
+    };
+    (0..16_000).map(at).collect()
+}
+
+/// A receiver report: so many 256ths of what the stream `ssrc` sent are lost.
+pub fn loss_report(ssrc: &[u8], fraction: u8) -> Vec<u8> {
+    let mut report = vec![0x81, 201, 0, 7, 0x50, 0, 0, 0];
+    report.extend(ssrc);
+    report.extend([fraction, 0, 0, 42, 0, 0, 0, 1, 0, 0, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0]);
+    report
+}
+
+pub fn rtcp(from: SocketAddr, arrival_ns: u64, bytes: &[u8]) -> MemoryPacket {
+    let mut packet = MemoryPacket::new(from, arrival_ns, bytes);
+    packet.is_rtcp = true;
+    packet
+}
+
 /// A recording without limits.
 pub fn tap_spec(slot: u32, target: Target, layout: ChannelLayout) -> TapSpec {
     TapSpec {
@@ -146,6 +173,8 @@ pub struct Phone {
     /// Where its packets come from; the slot's at first.
     pub source: SocketAddr,
     pub ssrc: u32,
+    /// Of the stream that it gets.
+    pub heard_ssrc: u32,
     /// Instead of its codec's usual one.
     pub payload_type: Option<u8>,
     encoder: Encoder,
@@ -230,6 +259,7 @@ impl Stage {
             codec,
             source: address(slot),
             ssrc: 0x5000_0000 | slot,
+            heard_ssrc: 0,
             payload_type: None,
             encoder: Encoder::new(codec).unwrap(),
             decoder: Decoder::new(codec).unwrap(),
@@ -446,6 +476,7 @@ impl Phone {
                 continue;
             }
             let parsed = RtpPacket::parse(packet.bytes()).unwrap();
+            self.heard_ssrc = parsed.ssrc();
             let mut samples = [0; PACKET_MAX];
             let length = self.decoder.decode(parsed.payload(), &mut samples);
             self.heard.extend(&samples[..length]);
