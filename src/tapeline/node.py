@@ -232,6 +232,7 @@ class Node:
             engine=engine,
             sounds=self._sounds(ground, client),
             accepts_transfers=self.config.sip_transfers == "accept",
+            wake_deliverer=deliverer.wake,
             wake_work=pipeline.wake,
         )
         control = Control(self._parts)

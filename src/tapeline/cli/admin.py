@@ -12,6 +12,7 @@ from tapeline.domain.command import (
     AddNumber,
     CreateAccount,
     CreateApplication,
+    GetDelivery,
     GetRecording,
     ListAccounts,
     ListApplications,
@@ -21,11 +22,12 @@ from tapeline.domain.command import (
     ListNumbers,
     ListRecordings,
     ListTranscripts,
+    ReplayDelivery,
     RetryWork,
     SetAccount,
 )
 from tapeline.domain.error import Invalid, InvalidChoice
-from tapeline.domain.id import AccountId, ApplicationId, RecordingId
+from tapeline.domain.id import AccountId, ApplicationId, DeliveryId, RecordingId
 
 account = group("Accounts: who owns calls and recordings.")
 application = group("Applications: what a call is answered with.")
@@ -343,3 +345,29 @@ def list_deliveries(
     found = ask(configured(config=config, data_dir=data_dir), command)
     columns = ("delivery_id", "event", "state", "attempts", "last_status", "last_reason", "url")
     show_many(found, as_json=json, columns=columns)
+
+
+@deliveries.command("show")
+def show_delivery(
+    delivery_id: Annotated[str, typer.Argument(help="The delivery.")],
+    *,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Show a callback and every attempt at it."""
+    command = GetDelivery(account_id=None, delivery_id=DeliveryId(delivery_id))
+    show_one(ask(configured(config=config, data_dir=data_dir), command), as_json=json)
+
+
+@deliveries.command("replay")
+def replay_delivery(
+    delivery_id: Annotated[str, typer.Argument(help="The delivery.")],
+    *,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Tell it again: a new delivery of the same event, signed afresh."""
+    command = ReplayDelivery(account_id=None, delivery_id=DeliveryId(delivery_id))
+    show_one(ask(configured(config=config, data_dir=data_dir), command), as_json=json)

@@ -22,6 +22,7 @@ from tapeline.domain.command import (
     RecordingView,
     TrunkView,
 )
+from tapeline.domain.delivery import Attempt
 from tapeline.domain.id import EpochMs
 from tapeline.domain.keeping import Keeping
 from tapeline.domain.recording import HealthNote
@@ -295,6 +296,12 @@ def _(transcript: Transcript) -> Record:
     }
 
 
+def _attempt(attempt: Attempt) -> str:
+    came = "delivered" if attempt.failure is None else attempt.reason or attempt.failure.value
+    status = "-" if attempt.status is None else attempt.status
+    return f"{attempt.number}  {_when(attempt.at_ms)}  {status}  {attempt.duration_ms} ms  {came}"
+
+
 @record_of.register
 def _(view: DeliveryView) -> Record:
     delivery = view.delivery
@@ -308,6 +315,8 @@ def _(view: DeliveryView) -> Record:
         "last_status": last.status if last else None,
         "last_reason": last.reason if last else None,
         "next_attempt_at": _when(delivery.next_attempt_at_ms),
+        "event_id": delivery.event_id,
+        "each": [_attempt(each) for each in view.attempts],
     }
 
 

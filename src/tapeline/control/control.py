@@ -115,6 +115,8 @@ USE_CASES: Mapping[type[Command[Any]], Callable[[Parts, Any], Awaitable[Any]]] =
     commands.ListBuckets: storage.list_buckets,
     commands.CheckBuckets: storage.check_buckets,
     commands.ListDeliveries: deliveries.list_deliveries,
+    commands.GetDelivery: deliveries.get_delivery,
+    commands.ReplayDelivery: deliveries.replay_delivery,
 }
 
 

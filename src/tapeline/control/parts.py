@@ -113,6 +113,10 @@ def no_buckets(bucket: Bucket) -> BucketStore:
     raise Invalid(field="kind", value=bucket.kind.value, expected="local")
 
 
+def _nothing() -> None:
+    """Stands where nobody delivers: the next start does."""
+
+
 def _nobody(_recording_id: RecordingId) -> None:
     """Stands where nobody is to be told."""
 
@@ -139,6 +143,8 @@ class Parts:
     accounts: AccountCache
     open_bucket: Callable[[Bucket], BucketStore] = no_buckets
     """Raises Invalid for options that cannot be used."""
+    wake_deliverer: Callable[[], None] = _nothing
+    """A callback is due."""
     wake_work: Callable[[RecordingId], None] = _nobody
     """Something follows that recording's end; where no workflows run, the next start finds it."""
     sounds: SoundSource = field(default_factory=NoSounds)

@@ -5,7 +5,7 @@ TapelineError
 ├─ Forbidden                  right credentials, but not for this
 ├─ NotFound                   resource, name
 │   ├─ AccountNotFound  ApplicationNotFound  CallNotFound  ConferenceNotFound
-│   ├─ RecordingNotFound  ParticipantNotFound  TranscriptNotFound
+│   ├─ RecordingNotFound  ParticipantNotFound  TranscriptNotFound  DeliveryNotFound
 │   └─ EndpointNotFound  TrunkNotFound  NumberNotFound  PolicyNotFound
 ├─ Invalid                    field, value, expected
 │   ├─ MissingValue  InvalidChoice  OutOfRange  InvalidUrl  InvalidBody
@@ -76,6 +76,10 @@ class RecordingNotFound(NotFound):
 
 class TranscriptNotFound(NotFound):
     resource = "transcript"
+
+
+class DeliveryNotFound(NotFound):
+    resource = "delivery"
 
 
 class ParticipantNotFound(NotFound):

@@ -53,7 +53,12 @@ from tapeline.domain.command.conferences import (
     SetCallRole,
     SetParticipants,
 )
-from tapeline.domain.command.deliveries import DeliveryView, ListDeliveries
+from tapeline.domain.command.deliveries import (
+    DeliveryView,
+    GetDelivery,
+    ListDeliveries,
+    ReplayDelivery,
+)
 from tapeline.domain.command.endpoints import (
     AddEndpoint,
     EndpointView,
@@ -165,6 +170,7 @@ __all__ = [
     "GetCall",
     "GetChain",
     "GetConference",
+    "GetDelivery",
     "GetKeeping",
     "GetProof",
     "GetRecording",
@@ -211,6 +217,7 @@ __all__ = [
     "RemoveParticipants",
     "RemovePolicy",
     "RemoveTrunk",
+    "ReplayDelivery",
     "RetryWork",
     "SendDigits",
     "SendDigitsToConference",
