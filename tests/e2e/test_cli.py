@@ -87,6 +87,57 @@ async def test_an_account_an_application_and_a_number(shell: Shell, tmp_path: Pa
     assert account["auth_token"] not in listed
 
 
+async def test_endpoints_are_kept_without_their_passwords(shell: Shell) -> None:
+    account = (await shell("account", "create", "--name", "Clinic", "--json")).json["auth_id"]
+    of_account, secret = ("--account", account), "a phone's secret"
+
+    added = await shell("endpoint", "add", "alice", *of_account, "--password", secret, "--json")
+    short = await shell("endpoint", "add", "bob", *of_account, "--password", "short")
+    changed = await shell("endpoint", "passwd", "alice", "--password", "another secret")
+    listed = await shell("endpoint", "list")
+    removed = await shell("endpoint", "remove", "alice")
+
+    assert added.json == {**added.json, "username": "alice", "registered": []}
+    assert (changed.status, removed.status, short.status) == (0, 0, 1)
+    assert "8 to 128" in short.err
+    assert "alice" in listed.out
+    assert not any("secret" in each.out + each.err for each in (added, changed, listed))
+
+
+async def test_a_trunk_is_added_and_shown_without_its_password(shell: Shell) -> None:
+    account = (await shell("account", "create", "--name", "Clinic", "--json")).json["auth_id"]
+    of_account, secret = ("--account", account), "a carrier's secret"
+
+    trunk = await shell(
+        "trunk", "add", "carrier", *of_account, "--target", "sip:127.0.0.1:9,5,3", "--source",
+        "192.0.2.0/24", "--username", "us", "--password", secret, "--country", "49", "--json",
+    )  # fmt: skip
+    twisted = await shell("trunk", "add", "x", *of_account, "--target", "sip:h,a")
+    shown = await shell("trunk", "show", "carrier")
+    removed = await shell("trunk", "remove", "carrier")
+
+    assert trunk.json["targets"][0].startswith("sip:127.0.0.1:9,5,3")
+    assert (trunk.json["has_password"], removed.status, twisted.status) == (True, 0, 1)
+    assert "PRIORITY,WEIGHT" in twisted.err
+    assert "192.0.2.0/24" in shown.out
+    assert secret not in trunk.out + shown.out
+
+
+async def test_a_policy_is_of_something_that_is_there(shell: Shell) -> None:
+    account = (await shell("account", "create", "--name", "Clinic", "--json")).json["auth_id"]
+    await shell("trunk", "add", "carrier", "--account", account, "--source", "192.0.2.0/24")
+
+    policy = await shell("policy", "set", "trunk", "carrier", "--from", "bridge", "--json")
+    nobody = await shell("policy", "set", "endpoint", "nobody")
+    listed = await shell("policy", "list")
+    removed = await shell("policy", "remove", "trunk", "carrier")
+
+    assert (policy.json["name"], policy.json["from"]) == ("carrier", "bridge")
+    assert (removed.status, nobody.status) == (0, 1)
+    assert "endpoint not found" in nobody.err
+    assert "carrier" in listed.out
+
+
 async def test_settings_of_an_account_are_kept_and_checked(tmp_path: Path) -> None:
     shell = Shell(data_dir=tmp_path / "data", settings={})
     auth_id = (await shell("account", "create", "--name", "A", "--json")).json["auth_id"]
