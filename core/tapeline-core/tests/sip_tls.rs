@@ -12,6 +12,7 @@ use sip_support::{Message, Node, PATIENCE, Phone, SDP, config, tls};
 use tapeline_core::boundary::command::SipCommand;
 use tapeline_core::boundary::event::EndedBy;
 use tapeline_core::boundary::transport::Transport;
+use tapeline_core::sip::SrtpPolicy;
 
 fn connected(node: &Node) -> TcpStream {
     let socket = TcpStream::connect(node.door(Transport::Tls)).unwrap();
@@ -83,6 +84,24 @@ fn a_door_for_tls_needs_a_certificate() {
     let slots = std::sync::Arc::new(tapeline_core::boundary::handle::SlotAllocator::new(1));
     let started = tapeline_core::sip::start(config, media, sink, counters, slots);
     assert!(started.is_err_and(|error| error.to_string().contains("certificate")));
+}
+
+#[test]
+fn our_offer_carries_keys_where_nobody_reads_along() {
+    let mut config = config();
+    config.srtp.policy = SrtpPolicy::Require;
+    let mut node = Node::with(config, 10);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let leg = node.start_dial(&format!("sips:bob@localhost:{port}"));
+    let (_, invite) = called(&listener, "node").unwrap();
+    assert!(invite.body.contains("RTP/SAVP"), "{}", invite.body);
+    assert!(invite.body.contains("a=crypto:1 "), "{}", invite.body);
+    assert_eq!(node.ended(leg), (EndedBy::Rejected, 486));
+
+    let mut plain = FarEnd::new();
+    node.dial(&plain.uri());
+    assert!(!plain.expect("INVITE").body.contains("a=crypto"));
 }
 
 #[test]

@@ -153,7 +153,8 @@ impl Leg {
             let larger = Target { transport: Transport::Tcp, ..target.clone() };
             if let Some(stream) = self.meanwhile(reach(&stack, &larger, false)).await? {
                 line = stream;
-                request = self.invite(call, &line, target)?;
+                let Some(again) = self.invite(call, &line, target) else { return Some(false) };
+                request = again;
             }
         }
         Some(invitation::send(&self.stack, &self.record, request, line, target.address))
@@ -179,6 +180,12 @@ impl Leg {
         let here = line.address_for(target.address).ip();
         let port = self.sockets.as_ref()?.port;
         self.local = Some(LocalDescription::new(here, port, self.stack.random()));
+        {
+            // Whether keys may stand in the offer, and of which family the answer is.
+            let mut peer = self.record.peer.borrow_mut();
+            peer.line = line.clone();
+            peer.source = target.address;
+        }
         self.protect_offer();
         let outgoing = Outgoing {
             call: call.clone(),
