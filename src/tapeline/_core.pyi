@@ -160,10 +160,17 @@ class Core:
         headers: Sequence[tuple[str, str]],
         ring_limit_ms: int,
         route: str = "",
+        username: str = "",
+        password: str = "",
+        asserted: str = "",
+        is_private: bool = False,
+        codecs: Sequence[str] = (),
+        srtp: str = "",
     ) -> tuple[int, int]:
         """(command id, leg handle); done when the INVITE is on its way, or when the host cannot
-        be found: then `call_ended(unreachable)` follows. `headers` are named `X-…`. `route` says
-        where it goes instead of the URI: `tls;192.0.2.1:40000`, or another URI.
+        be found: then `call_ended(unreachable)` follows. `headers` are named `X-…`. `route` is
+        where it goes instead of where its URI says (`tls;192.0.2.1:40000`, or a URI). The others
+        are `domain.signal.DialSpec`'s.
 
         Raises ValueError for something that is no `sip:` or `sips:` URI, no route, for another
         header, and for control characters anywhere.

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tapeline_core::boundary::command::{Access, Network, RoomCommand, SipCommand};
 use tapeline_core::boundary::core::{Core as Running, CoreConfig};
-use tapeline_core::boundary::dial::Dial;
+use tapeline_core::boundary::dial::{CallSrtp, Dial};
 use tapeline_core::boundary::digits::DigitString;
 use tapeline_core::boundary::handle::{LegHandle, PlaybackHandle, RecorderHandle, RoomHandle};
 use tapeline_core::boundary::identity::{BadIdentity, ContactRow, Credentials, Locations, Sources};
@@ -207,7 +207,11 @@ impl Core {
         self.sip(SipCommand::ReportTransfer { leg: LegHandle::from_u64(leg), status })
     }
 
-    #[pyo3(signature = (*, uri, caller, caller_name, headers, ring_limit_ms, route = ""))]
+    #[pyo3(signature = (
+        *, uri, caller, caller_name, headers, ring_limit_ms, route = "", username = "",
+        password = "", asserted = "", is_private = false, codecs = Vec::new(), srtp = "",
+    ))]
+    #[allow(clippy::too_many_arguments)] // Keywords of one Python call.
     fn dial(
         &self,
         uri: &str,
@@ -216,10 +220,20 @@ impl Core {
         headers: Vec<(String, String)>,
         ring_limit_ms: u64,
         route: &str,
+        username: &str,
+        password: &str,
+        asserted: &str,
+        is_private: bool,
+        codecs: Vec<String>,
+        srtp: &str,
     ) -> PyResult<(u64, u64)> {
         let ring_limit = Duration::from_millis(ring_limit_ms);
+        let srtp = parse_call_srtp(srtp)?;
         let call = Dial::new(uri, caller, caller_name, headers, ring_limit)
             .and_then(|call| call.by_route(route))
+            .and_then(|call| call.with_account(username, password))
+            .and_then(|call| call.with_identity(asserted, is_private))
+            .and_then(|call| call.with_audio(&codecs, srtp))
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         self.guarded(|| {
             let (command, leg) = self.running.dial(call).map_err(refused)?;
@@ -574,6 +588,15 @@ fn parse_access(
         rate_exempt: parse_networks(&rate_exempt)?,
         max_unacknowledged,
     })
+}
+
+/// "": as the node has it.
+fn parse_call_srtp(name: &str) -> PyResult<Option<CallSrtp>> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || PyValueError::new_err(format!("srtp {name:?} is not never, offer or require"));
+    CallSrtp::parse(name).map(Some).ok_or_else(wrong)
 }
 
 fn parse_srtp(name: &str) -> PyResult<SrtpPolicy> {

@@ -350,6 +350,17 @@ class DialSpec:
     ring_limit_ms: int = 120_000
     route: str = ""
     """Where it is sent instead of where its URI says: `tls;192.0.2.1:40000`, or a URI."""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    """Answers 401 and 407."""
+    asserted: str = ""
+    """URI of P-Asserted-Identity (RFC 3325)."""
+    is_private: bool = False
+    """`Privacy: id`; with an asserted identity From is anonymous then."""
+    codecs: tuple[str, ...] = ()
+    """Empty: the node's."""
+    srtp: str = ""
+    """`never`, `offer` (plain when that is refused), `require`; empty: as the node has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -172,6 +172,12 @@ class CoreEngine:
                 headers=list(spec.headers),
                 ring_limit_ms=spec.ring_limit_ms,
                 route=spec.route,
+                username=spec.username,
+                password=spec.password,
+                asserted=spec.asserted,
+                is_private=spec.is_private,
+                codecs=spec.codecs,
+                srtp=spec.srtp,
             )
 
         dialled = await self._made(

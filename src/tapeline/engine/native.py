@@ -37,7 +37,7 @@ class NativeCore(Protocol):
     def accept_transfer(self, leg: int) -> int: ...
     def refuse_transfer(self, leg: int, status: int) -> int: ...
     def report_transfer(self, leg: int, status: int) -> int: ...
-    def dial(
+    def dial(  # noqa: PLR0913 the native core takes the spec apart
         self,
         *,
         uri: str,
@@ -46,6 +46,12 @@ class NativeCore(Protocol):
         headers: Sequence[tuple[str, str]],
         ring_limit_ms: int,
         route: str,
+        username: str,
+        password: str,
+        asserted: str,
+        is_private: bool,
+        codecs: Sequence[str],
+        srtp: str,
     ) -> tuple[int, int]: ...
     def play(  # noqa: PLR0913 the native core takes the spec apart
         self,

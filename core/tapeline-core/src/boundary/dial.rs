@@ -5,6 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::boundary::destination::Destination;
+use crate::boundary::trunk::check_login;
+use crate::media::codec::Rate;
+use crate::sdp::Preference;
 
 /// Characters of a name, bytes of all extra headers together: an INVITE stays one datagram.
 const MAX_CALLER: usize = 256;
@@ -25,8 +28,42 @@ impl fmt::Display for BadDial {
 
 impl std::error::Error for BadDial {}
 
+/// What our INVITE says of SRTP, where that is not as the node has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallSrtp {
+    Never,
+    /// Where its keys may travel; once more without it when the far end does not take that.
+    Offer,
+    Require,
+}
+
+impl CallSrtp {
+    /// `never`, `offer`, `require`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "never" => Some(Self::Never),
+            "offer" => Some(Self::Offer),
+            "require" => Some(Self::Require),
+            _ => None,
+        }
+    }
+}
+
+/// Who we are to a far end that asks.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub username: String,
+    pub password: String,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
 /// A call that may be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dial {
     pub(crate) uri: String,
     pub(crate) destination: Destination,
@@ -36,6 +73,14 @@ pub struct Dial {
     pub(crate) caller_name: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) ring_limit: Duration,
+    /// Answers 401 and 407.
+    pub(crate) account: Option<Account>,
+    /// URI of P-Asserted-Identity; empty: none.
+    pub(crate) asserted: String,
+    pub(crate) is_private: bool,
+    /// None: the node's.
+    pub(crate) codecs: Option<Preference>,
+    pub(crate) srtp: Option<CallSrtp>,
 }
 
 impl Dial {
@@ -64,7 +109,53 @@ impl Dial {
             caller_name: caller_name.replace('\\', "\\\\").replace('"', "\\\""),
             headers,
             ring_limit: ring_limit.min(MAX_RING),
+            account: None,
+            asserted: String::new(),
+            is_private: false,
+            codecs: None,
+            srtp: None,
         })
+    }
+
+    /// Answers challenges so; not at all with an empty user name.
+    pub fn with_account(mut self, username: &str, password: &str) -> Result<Self, BadDial> {
+        check_login(username, password).map_err(|error| BadDial(error.to_string()))?;
+        let account = Account { username: username.to_owned(), password: password.to_owned() };
+        self.account = (!username.is_empty()).then_some(account);
+        Ok(self)
+    }
+
+    /// Who really calls, for carriers (RFC 3325 §9.1): a `sip:`, `sips:` or `tel:` URI, or nothing;
+    /// `is_private` keeps it from the called (§9.3).
+    pub fn with_identity(mut self, asserted: &str, is_private: bool) -> Result<Self, BadDial> {
+        let is_number = |text: &str| {
+            (1..=MAX_CALLER).contains(&text.len())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.()*#;=".contains(&b))
+        };
+        let is_uri = match asserted.strip_prefix("tel:") {
+            Some(number) => is_number(number),
+            None => asserted.is_empty() || Destination::of_uri(asserted).is_ok(),
+        };
+        if !is_uri {
+            return Err(BadDial(format!("{asserted:?} is no identity: a sip: or tel: URI is")));
+        }
+        self.asserted = asserted.to_owned();
+        self.is_private = is_private;
+        Ok(self)
+    }
+
+    /// Fewer codecs than the node's, in this order (empty: the node's), and SRTP otherwise than it has
+    /// it (None: the same).
+    pub fn with_audio(
+        mut self,
+        codecs: &[String],
+        srtp: Option<CallSrtp>,
+    ) -> Result<Self, BadDial> {
+        if !codecs.is_empty() {
+            self.codecs = Some(Preference::new(codecs, Rate::Wide).map_err(BadDial)?);
+        }
+        self.srtp = srtp;
+        Ok(self)
     }
 
     /// Sends it there instead of where its URI says: a registered phone's route
@@ -155,6 +246,28 @@ mod tests {
             assert!(dial(uri).is_err(), "{uri:?}");
         }
         assert_eq!(dial("tel:1").unwrap_err().to_string(), "\"tel:1\" is no sip: or sips: URI");
+    }
+
+    #[test]
+    fn who_calls_is_said_to_carriers_in_uris_only() {
+        let identity = |asserted: &str| dial("sip:b@h").unwrap().with_identity(asserted, true);
+        for good in ["", "sip:+4930@carrier.example", "sips:a@h", "tel:+49-30;phone-context=x"] {
+            assert_eq!(identity(good).unwrap().asserted, good);
+        }
+        for bad in ["+4930", "sip:a@h>", "sip:a@h\r\nX: y", "tel:", "tel:1\r\n", "mailto:a@h"] {
+            assert!(identity(bad).is_err(), "{bad:?}");
+        }
+        let account = dial("sip:b@h").unwrap().with_account("ann", "secret").unwrap();
+        assert!(!format!("{account:?}").contains("secret"));
+        assert_eq!(dial("sip:b@h").unwrap().with_account("", "x").unwrap().account, None);
+        assert!(dial("sip:b@h").unwrap().with_account("a\n", "x").is_err());
+        let audio = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            dial("sip:b@h").unwrap().with_audio(&names, None)
+        };
+        assert_eq!(audio(&[]).unwrap().codecs, None);
+        assert!(audio(&["PCMA"]).unwrap().codecs.is_some());
+        assert!(audio(&["GSM"]).is_err());
     }
 
     #[test]

@@ -45,6 +45,13 @@ impl Preference {
         }
     }
 
+    /// Ours of what `wanted` lists, in its order; None when nothing is left.
+    pub fn narrowed(&self, wanted: &Self) -> Option<Self> {
+        let ours = |theirs: &Codec| self.order.iter().find(|one| is_same_kind(**one, *theirs));
+        let order: Vec<Codec> = wanted.order.iter().filter_map(ours).copied().collect();
+        (!order.is_empty()).then_some(Self { order })
+    }
+
     /// The codec that we would speak for one of the peer's; `None`: it is not allowed here.
     pub fn settle(&self, theirs: Codec) -> Option<Codec> {
         let allowed = *self.order.iter().find(|ours| is_same_kind(**ours, theirs))?;
@@ -72,6 +79,18 @@ mod tests {
     use super::*;
     use Codec::{G722, L16, Opus, Pcma, Pcmu};
     use Rate::{Full, Narrow, Wide};
+
+    #[test]
+    fn a_call_may_have_fewer_codecs_at_the_nodes_rates() {
+        let of = |names: &[&str], limit| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            Preference::new(&names, limit).unwrap()
+        };
+        let node = of(&["opus", "PCMU", "PCMA"], Full);
+        let narrowed = node.narrowed(&of(&["PCMA", "G722", "opus"], Wide)).unwrap();
+        assert_eq!(narrowed.order, [Pcma, Opus(Full)]);
+        assert_eq!(node.narrowed(&of(&["G722"], Wide)), None);
+    }
 
     fn preference(names: &str, limit: Rate) -> Result<Preference, String> {
         let names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();

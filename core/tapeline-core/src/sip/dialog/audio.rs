@@ -38,7 +38,7 @@ impl Leg {
     /// an offer of ours.
     pub(super) fn describe(&mut self) -> Result<String, (u16, String)> {
         self.prepare_audio()?;
-        let codecs = &self.stack.config.codecs;
+        let codecs = &self.codecs;
         let local = self.local.as_mut().ok_or((500, "no description of ours".to_owned()))?;
         Ok(match &self.offered {
             Some(offered) => local.answer(&offered.remote, Some(&offered.agreed)),
@@ -48,14 +48,16 @@ impl Leg {
 
     pub(super) fn srtp_terms(&self) -> Terms {
         let is_secret = self.record.peer.borrow().line.is_secret();
-        self.stack.config.srtp.terms(is_secret)
+        self.srtp.terms(is_secret)
     }
 
-    /// Our next offer is SRTP when it is now, or must be.
+    /// Our next offer is SRTP when it is now, must be, or shall be.
     pub(super) fn protect_offer(&mut self) {
         let current = self.agreement.as_ref().and_then(|agreement| agreement.srtp.as_ref());
         let is_plain = self.agreement.is_some() && current.is_none();
-        let is_protected = current.is_some() || self.srtp_terms() == Terms::Protected;
+        let terms = self.srtp_terms();
+        let is_offered = self.offers_srtp && terms == Terms::Either;
+        let is_protected = current.is_some() || terms == Terms::Protected || is_offered;
         if let Some(local) = &mut self.local {
             let is_wanted = is_protected && !is_plain;
             local.protect(if is_wanted { sdp::offered_keys(current) } else { Vec::new() });
@@ -91,7 +93,7 @@ impl Leg {
         let keys = self.local.as_ref().map_or(&[][..], LocalDescription::keys);
         sdp::settle_answer(&mut remote, keys);
         let keep = self.agreement.as_ref().map(|a| a.codec);
-        let agreed = sdp::agree(&remote, &self.stack.config.codecs, is_ipv6, keep)
+        let agreed = sdp::agree(&remote, &self.codecs, is_ipv6, keep)
             .ok_or("no common codec in the answer")?;
         match self.sockets.take() {
             Some(pair) => {

@@ -7,7 +7,9 @@
 //! | 200 without a codec of ours | hangs up, `rejected` with 488 |
 //! | 422 | once more, with the session interval it wants (RFC 4028) |
 //! | 503, and other targets are left | is tried at the next (RFC 3263 §4.3) |
-//! | 300 to 699 | `rejected`; neither redirection nor digest is followed |
+//! | 401, 407 | once more, with what the account proves (RFC 3261 §22.2) |
+//! | 488, 606 to SRTP that was only offered | once more, without it |
+//! | 300 to 699 | `rejected`; no redirection is followed |
 //! | nothing within 64*T1, ICMP, no connection | the next target, then `unreachable` |
 //! | no such host | `unreachable` |
 //! | ring limit, hang-up, stop | CANCEL (`invitation`) |
@@ -22,11 +24,12 @@ use tokio::time::Instant;
 
 use crate::boundary::command::{CommandId, SipCommand};
 use crate::boundary::counters::Counters;
-use crate::boundary::dial::Dial;
+use crate::boundary::dial::{CallSrtp, Dial};
 use crate::boundary::event::{EndedBy, Event};
 use crate::boundary::handle::LegHandle;
 use crate::boundary::transport::Transport;
 use crate::sdp::LocalDescription;
+use crate::sip::config::SrtpPolicy;
 use crate::sip::dialog::inbox::Inbox;
 use crate::sip::dialog::invitation::{self, Progress};
 use crate::sip::dialog::leg::{Leg, Next};
@@ -34,6 +37,7 @@ use crate::sip::dialog::peer::Peer;
 use crate::sip::dialog::record::{DialogKey, LegRecord, Phase};
 use crate::sip::dialog::request::{Caller, FIRST, bytes, invite};
 use crate::sip::dialog::session::{self, Asked, Rule};
+use crate::sip::digest::Login;
 use crate::sip::resolve::Target;
 use crate::sip::stack::{Stack, spawn_leg};
 use crate::sip::transport::{Line, reach};
@@ -50,7 +54,7 @@ const INTERVAL_TOO_SMALL: u16 = 422;
 
 /// Makes a leg that calls, or fails the command and frees the leg's handle.
 pub(crate) fn dial(stack: &Rc<Stack>, command: CommandId, handle: LegHandle, call: &Dial) {
-    let made = made(stack, handle);
+    let made = made(stack, handle, call);
     let mut leg = match made {
         Ok(leg) => leg,
         Err(reason) => {
@@ -65,7 +69,7 @@ pub(crate) fn dial(stack: &Rc<Stack>, command: CommandId, handle: LegHandle, cal
     spawn_leg(stack.clone(), record, leg.call(call.clone()));
 }
 
-fn made(stack: &Rc<Stack>, handle: LegHandle) -> Result<Leg, String> {
+fn made(stack: &Rc<Stack>, handle: LegHandle, call: &Dial) -> Result<Leg, String> {
     if stack.gate.borrow().is_draining() {
         return Err("the node takes no new calls".into());
     }
@@ -96,6 +100,22 @@ fn made(stack: &Rc<Stack>, handle: LegHandle) -> Result<Leg, String> {
     });
     let mut leg = Leg::new(stack.clone(), record, inbox);
     leg.sockets = Some(sockets);
+    if let Some(wanted) = &call.codecs {
+        leg.codecs =
+            stack.config.codecs.narrowed(wanted).ok_or("the node has none of these codecs")?;
+    }
+    if let Some(srtp) = call.srtp {
+        leg.offers_srtp = srtp == CallSrtp::Offer;
+        leg.srtp.policy = match srtp {
+            CallSrtp::Never => SrtpPolicy::Never,
+            CallSrtp::Offer => SrtpPolicy::Accept,
+            CallSrtp::Require => SrtpPolicy::Require,
+        };
+    }
+    leg.record.peer.borrow_mut().login = call
+        .account
+        .as_ref()
+        .map(|account| Rc::new(RefCell::new(Login::new(&account.username, &account.password))));
     Ok(leg)
 }
 
@@ -178,6 +198,8 @@ impl Leg {
 
     fn invite(&mut self, call: &Dial, line: &Rc<Line>, target: &Target) -> Option<Request> {
         let here = line.address_for(target.address).ip();
+        // Whether keys may travel depends on it.
+        self.record.peer.borrow_mut().line = line.clone();
         let port = self.sockets.as_ref()?.port;
         self.local = Some(LocalDescription::new(here, port, self.stack.random()));
         {
@@ -201,14 +223,17 @@ impl Leg {
     fn request_of(&mut self, outgoing: Outgoing, mut extra: Vec<Header>) -> Option<Request> {
         let Outgoing { call, line, destination, sequence, session } = &outgoing;
         extra.extend(session::request_headers(session.seconds, session.min, None));
-        let offer = self.local.as_mut()?.offer(&self.stack.config.codecs, None);
-        let request = {
+        let offer = self.local.as_mut()?.offer(&self.codecs, None);
+        let mut request = {
             let key = self.record.key.borrow();
             let agent = &self.stack.config.user_agent;
             let (call_id, local_tag) = (&key.call_id, &key.local_tag);
             let caller = Caller { call_id, local_tag, agent, sequence: *sequence, extra };
             invite(call, caller, line, *destination, offer)
         };
+        let login = self.record.peer.borrow().login.clone();
+        let proofs = login.map(|login| login.borrow_mut().proofs(&request));
+        request.headers.extend(proofs.unwrap_or_default());
         self.outgoing = Some(outgoing);
         Some(request)
     }
@@ -241,7 +266,13 @@ impl Leg {
 
     fn on_refusal(&mut self, response: &Response) -> Next {
         let status = response.status_code.code();
-        if status == INTERVAL_TOO_SMALL && self.asks_for_longer_session(response) {
+        let is_sent_again = match status {
+            INTERVAL_TOO_SMALL => self.asks_for_longer_session(response),
+            401 | 407 => self.proves_who_we_are(response),
+            488 | 606 => self.offers_plain_audio(),
+            _ => false,
+        };
+        if is_sent_again {
             return Next::Stay;
         }
         self.record.note_reason(&response.headers);
@@ -258,6 +289,29 @@ impl Leg {
             return false;
         };
         outgoing.session = Rule { seconds: wanted, min: wanted };
+        self.send_again(outgoing)
+    }
+
+    fn proves_who_we_are(&mut self, response: &Response) -> bool {
+        let login = self.record.peer.borrow().login.clone();
+        let is_asked = login.is_some_and(|login| login.borrow_mut().take_response(response));
+        let outgoing = self.outgoing.take_if(|_| is_asked);
+        outgoing.is_some_and(|outgoing| self.send_again(outgoing))
+    }
+
+    /// Nobody insisted on SRTP.
+    fn offers_plain_audio(&mut self) -> bool {
+        let was_protected = self.local.as_ref().is_some_and(|local| !local.keys().is_empty());
+        if !std::mem::take(&mut self.offers_srtp) || !was_protected {
+            return false;
+        }
+        self.protect_offer();
+        let outgoing = self.outgoing.take();
+        outgoing.is_some_and(|outgoing| self.send_again(outgoing))
+    }
+
+    /// A transaction of its own in the same call (RFC 3261 §8.1.3.5).
+    fn send_again(&mut self, mut outgoing: Outgoing) -> bool {
         outgoing.sequence += 1;
         let (line, destination) = (outgoing.line.clone(), outgoing.destination);
         self.request_of(outgoing, Vec::new()).is_some_and(|request| {

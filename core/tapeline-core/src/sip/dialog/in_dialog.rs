@@ -172,7 +172,7 @@ impl Leg {
             self.protect_offer();
             let current = self.agreement.clone();
             let local = self.local.as_mut().ok_or((StatusCode::ServerInternalError, vec![]))?;
-            return Ok(local.offer(&self.stack.config.codecs, current.as_ref()));
+            return Ok(local.offer(&self.codecs, current.as_ref()));
         }
         let mut remote = sdp::parse(offer).map_err(|error| match error {
             SdpError::TooLarge => (StatusCode::RequestEntityTooLarge, vec![]),
@@ -182,7 +182,7 @@ impl Leg {
         let keep = self.agreement.as_ref().map(|a| a.codec);
         let current = self.agreement.as_ref().and_then(|a| a.srtp.as_ref());
         sdp::settle_offer(&mut remote, self.srtp_terms(), current);
-        let agreed = sdp::agree(&remote, &self.stack.config.codecs, is_ipv6, keep);
+        let agreed = sdp::agree(&remote, &self.codecs, is_ipv6, keep);
         let agreement = match &agreed {
             Some(agreed) => agreed.agreement.clone(),
             None => self.silenced(&remote)?,

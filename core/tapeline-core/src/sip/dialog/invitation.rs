@@ -242,6 +242,7 @@ impl Invitation {
         match leg {
             Some(leg) => {
                 // At once: a hang-up that waits in its mailbox must find a call to hang up.
+                peer.login = leg.peer.borrow_mut().login.take();
                 leg.peer.replace(peer);
                 leg.phase.set(Phase::Confirmed);
                 if response.body.is_empty() {

@@ -27,7 +27,8 @@ use crate::boundary::event::{EndedBy, Event};
 use crate::boundary::reason::Reason;
 use crate::media::command::Agreement;
 use crate::media::ports::PortPair;
-use crate::sdp::LocalDescription;
+use crate::sdp::{LocalDescription, Preference};
+use crate::sip::config::SrtpRule;
 use crate::sip::dialog::arrival::Offered;
 use crate::sip::dialog::bye::send_bye;
 use crate::sip::dialog::calling::Outgoing;
@@ -118,6 +119,11 @@ pub(super) struct Leg {
     pub has_been_referred: bool,
     /// What we sent to call the far end, while it may be sent again.
     pub outgoing: Option<Outgoing>,
+    /// What may be agreed on, and how it is protected: the node's, or as the call wants it.
+    pub codecs: Preference,
+    pub srtp: SrtpRule,
+    /// SRTP is offered though it need not be.
+    pub offers_srtp: bool,
     /// BYE must wait for the ACK (RFC 3261 §15).
     hangs_up_after_ack: bool,
 }
@@ -154,6 +160,7 @@ impl Leg {
     pub(super) fn new(stack: Rc<Stack>, record: Rc<LegRecord>, inbox: Inbox) -> Self {
         // RFC 3262 §3: from 1 to 2^31 - 1, and far from its end.
         let rseq = (stack.random() >> 40) as u32;
+        let (codecs, srtp) = (stack.config.codecs.clone(), stack.config.srtp);
         Self {
             stack,
             record,
@@ -179,6 +186,9 @@ impl Leg {
             transfer: Transfer::None,
             has_been_referred: false,
             outgoing: None,
+            codecs,
+            srtp,
+            offers_srtp: false,
             hangs_up_after_ack: false,
         }
     }

@@ -1,5 +1,6 @@
 //! The far end of a dialog: who it is in requests of ours, and where they go (RFC 3261 §12).
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -7,6 +8,7 @@ use rsipstack::sip::uri::{Host, HostWithPort, Uri};
 use rsipstack::sip::{Header, HeadersExt, Request, Response};
 
 use crate::sip::dialog::request::FIRST;
+use crate::sip::digest::Login;
 use crate::sip::transport::Line;
 use crate::sip::wire::{contact_uri, list, uri_of, verbatim};
 
@@ -28,7 +30,12 @@ pub(super) struct Peer {
     pub line: Rc<Line>,
     pub local_seq: u32,
     pub remote_seq: u32,
+    /// Who we are to it, when it asks.
+    pub login: Option<SharedLogin>,
 }
+
+/// The leg's requests and what is left of them share it.
+pub(super) type SharedLogin = Rc<RefCell<Login>>;
 
 impl Peer {
     /// From an INVITE whose To carries our tag already.
@@ -44,6 +51,7 @@ impl Peer {
             line,
             local_seq: 0,
             remote_seq: sequence(invite)?,
+            login: None,
         };
         peer.refresh_target(invite);
         (!peer.target.is_empty()).then_some(peer)
@@ -62,6 +70,7 @@ impl Peer {
             line,
             local_seq: FIRST,
             remote_seq: 0,
+            login: None,
         }
     }
 
@@ -88,6 +97,7 @@ impl Peer {
             line,
             local_seq,
             remote_seq: 0,
+            login: None,
         })
     }
 

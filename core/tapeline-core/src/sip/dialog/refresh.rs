@@ -95,6 +95,10 @@ impl Leg {
         }
         request.headers.push(sdp_type());
         request.body = self.repeated_offer().into_bytes();
+        // A challenge of a re-INVITE is not answered, so it brings the proofs that are known.
+        let login = self.record.peer.borrow().login.clone();
+        let proofs = login.map(|login| login.borrow_mut().proofs(&request));
+        request.headers.extend(proofs.unwrap_or_default());
         reinvite::send(&self.stack, &self.record, request, &way);
     }
 
@@ -102,7 +106,7 @@ impl Leg {
     fn repeated_offer(&mut self) -> String {
         self.protect_offer();
         let current = self.agreement.clone();
-        let codecs = &self.stack.config.codecs;
+        let codecs = &self.codecs;
         let Some(local) = &mut self.local else { return String::new() };
         match current.as_ref().is_some_and(|agreement| agreement.srtp.is_some()) {
             // An answer's key is not repeated as an offer's.

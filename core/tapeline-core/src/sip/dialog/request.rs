@@ -8,6 +8,7 @@ use rsipstack::transaction::random_text;
 use crate::boundary::dial::Dial;
 use crate::sip::dialog::peer::{Peer, Way, sequence};
 use crate::sip::dialog::response::{allow, sdp_type};
+use crate::sip::digest::Login;
 use crate::sip::transport::Line;
 use crate::sip::wire::{supported, verbatim};
 
@@ -77,6 +78,7 @@ pub(super) fn invite(
     headers.extend(caller.extra);
     let extra = dial.headers.iter().cloned();
     headers.extend(extra.map(|(name, value)| Header::Other(name, value)));
+    headers.extend(identity(dial));
     Request {
         method: Method::Invite,
         uri: verbatim(&dial.uri),
@@ -86,11 +88,24 @@ pub(super) fn invite(
     }
 }
 
+/// Of RFC 3325: the called sees nothing of it when it is private.
+fn identity(dial: &Dial) -> Vec<Header> {
+    let other = |name: &str, value: String| Header::Other(name.to_owned(), value);
+    let asserted = (!dial.asserted.is_empty())
+        .then(|| other("P-Asserted-Identity", format!("<{}>", dial.asserted)));
+    let privacy = dial.is_private.then(|| other("Privacy", "id".to_owned()));
+    asserted.into_iter().chain(privacy).collect()
+}
+
 fn from(dial: &Dial, here: IpAddr, local_tag: &str) -> String {
     let host = match here {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
     };
+    if dial.is_private && !dial.asserted.is_empty() {
+        // RFC 3323 §4.1.1.3.
+        return format!("\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag={local_tag}");
+    }
     let user = if dial.caller.is_empty() { "anonymous" } else { &dial.caller };
     let name = match dial.caller_name.as_str() {
         "" => String::new(),
@@ -103,6 +118,27 @@ fn via(line: &Line, destination: SocketAddr) -> Header {
     let (transport, here) = (line.transport().via(), line.address_for(destination));
     let branch = random_text(16);
     Header::Via(format!("SIP/2.0/{transport} {here};branch=z9hG4bK{branch};rport").into())
+}
+
+/// The same once more with proofs, as a transaction of its own (RFC 3261 §22.2).
+pub(super) fn again(
+    request: &Request,
+    line: &Line,
+    next_hop: SocketAddr,
+    sequence: u32,
+    login: &mut Login,
+) -> Request {
+    let is_kept = |header: &&Header| match header {
+        Header::Via(_) | Header::CSeq(_) => false,
+        Header::Other(name, _) => !matches!(name.as_str(), "Authorization" | "Proxy-Authorization"),
+        _ => true,
+    };
+    let mut headers = vec![via(line, next_hop)];
+    headers.extend(request.headers.iter().filter(is_kept).cloned());
+    headers.push(Header::CSeq(format!("{sequence} {}", request.method).into()));
+    let mut request = Request { headers: headers.into(), ..request.clone() };
+    request.headers.extend(login.proofs(&request));
+    request
 }
 
 /// The CANCEL of `invite` (RFC 3261 §9.1).
