@@ -157,7 +157,7 @@ pub fn start(
         doors,
         media,
         events: events.clone(),
-        counters,
+        counters: counters.clone(),
         slots: legs,
         stats: stats.clone(),
         tls: tls.clone(),
@@ -169,7 +169,7 @@ pub fn start(
         drop(stopped_sender);
     })?;
     if !probes.is_empty() {
-        supervisor::start(probes, every, renewal, events, stop.clone())?;
+        supervisor::start(probes, every, renewal, events, counters, stop.clone())?;
     }
     let stopped = Mutex::new(stopped);
     let inner = Inner { commands, stop, stopped, stop_limit, stats, addresses, streams, tls };

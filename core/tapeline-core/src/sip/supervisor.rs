@@ -16,11 +16,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::boundary::counters::Counters;
 use crate::boundary::event::Event;
 use crate::boundary::sink::EventSink;
 
-/// Probes in a row without an answer that make the thread deaf.
-const DEAF_AFTER: u32 = 3;
+/// Three answers that are missing in a row make the thread deaf; twelve, while it sends others: then it
+/// may only have more to do than it can, and a renewal would cost what it is doing.
+const DEAF: u32 = 12;
+const IDLE_MISS: u32 = 4;
+const BUSY_MISS: u32 = 1;
 
 /// Asks the thread to renew itself, and how often it did.
 #[derive(Debug, Default)]
@@ -93,14 +97,16 @@ enum Verdict {
     Renew,
 }
 
-/// Answers that are missing in a row.
+/// What the answers that are missing in a row amount to.
 #[derive(Debug, Default)]
 struct Patience(u32);
 
 impl Patience {
-    fn on_probe(&mut self, is_answered: bool) -> Verdict {
-        self.0 = if is_answered { 0 } else { self.0 + 1 };
-        if self.0 < DEAF_AFTER {
+    /// `is_busy`: it sent something else meanwhile.
+    fn on_probe(&mut self, is_answered: bool, is_busy: bool) -> Verdict {
+        let miss = if is_busy { BUSY_MISS } else { IDLE_MISS };
+        self.0 = if is_answered { 0 } else { self.0 + miss };
+        if self.0 < DEAF {
             return Verdict::Fine;
         }
         self.0 = 0;
@@ -114,6 +120,7 @@ pub(super) fn start(
     every: Duration,
     renewal: Arc<Renewal>,
     events: EventSink,
+    counters: Arc<Counters>,
     stop: CancellationToken,
 ) -> io::Result<()> {
     let work = move || {
@@ -121,10 +128,12 @@ pub(super) fn start(
         let mut is_told = false;
         while !stop.is_cancelled() {
             let until = Instant::now() + every;
+            let sent = counters.sip_sent.load(Ordering::Relaxed);
             // Of several sockets the first that is deaf is enough.
             let is_answered =
                 probes.iter_mut().all(|probe| probe.ask().is_ok() && probe.is_answered(until));
-            if patience.on_probe(is_answered) == Verdict::Fine {
+            let is_busy = counters.sip_sent.load(Ordering::Relaxed) > sent;
+            if patience.on_probe(is_answered, is_busy) == Verdict::Fine {
                 if is_answered {
                     is_told = false;
                     thread::sleep(until.saturating_duration_since(Instant::now()));
@@ -156,10 +165,18 @@ mod tests {
     fn three_answers_in_a_row_must_be_missing() {
         let mut patience = Patience::default();
         let answers = [true, false, false, true, false, false, false, false, false, false, true];
-        let verdicts = answers.map(|is_answered| patience.on_probe(is_answered));
+        let verdicts = answers.map(|is_answered| patience.on_probe(is_answered, false));
         let renewals: Vec<usize> =
             (0..answers.len()).filter(|&at| verdicts[at] == Verdict::Renew).collect();
         assert_eq!(renewals, [6, 9]);
+    }
+
+    #[test]
+    fn a_thread_that_sends_is_given_more_time() {
+        let mut patience = Patience::default();
+        let until = (1..).find(|_| patience.on_probe(false, true) == Verdict::Renew);
+        assert_eq!(until, Some(12));
+        assert_eq!(patience.on_probe(false, true), Verdict::Fine);
     }
 
     #[test]

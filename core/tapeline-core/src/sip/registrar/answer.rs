@@ -100,3 +100,54 @@ fn seconds(text: &str) -> Option<u32> {
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_is_a_sip_uri_with_its_own_time_or_the_requests() {
+        let bound = |uri: &str, seconds| Some((uri.to_owned(), seconds));
+        for (value, expected) in [
+            ("<sip:a@10.0.0.1;ob>;expires=60;q=0.5", bound("sip:a@10.0.0.1;ob", Some(60))),
+            ("\"A, B\" <sips:a@b> ; Expires = 0", bound("sips:a@b", Some(0))),
+            ("sip:a@b;expires=99999999999", bound("sip:a@b", Some(u32::MAX))),
+            ("<sip:a@b;expires=5>", bound("sip:a@b;expires=5", Some(300))),
+            ("<sip:a@b>;expires=soon", bound("sip:a@b", None)),
+            ("<sip:a b@c>", None),
+            ("<sip:>", None),
+            ("<tel:+49>", None),
+            ("<sip:a@b", None),
+            ("*", None),
+            ("", None),
+        ] {
+            assert_eq!(contact(value, Some(300)), expected, "{value}");
+        }
+        let long = format!("<sip:{}@b>", "a".repeat(MAX_CONTACT));
+        assert_eq!(contact(&long, None), None);
+    }
+
+    #[test]
+    fn mutated_contacts_stay_within_bounds() {
+        let seed =
+            "\"Ann\" <sip:ann@192.0.2.1:5060;transport=tcp;ob>;expires=3600;+sip.instance=\"<u>\"";
+        let mut dice = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut read = 0;
+        for round in 0..100_000_usize {
+            let mut bytes = seed.as_bytes().to_vec();
+            for _ in 0..1 + round % 4 {
+                dice ^= dice << 13;
+                dice ^= dice >> 7;
+                dice ^= dice << 17;
+                let place = (dice >> 8) as usize % bytes.len();
+                bytes[place] = b"<>\";=:@, *\\\xe9\0"[(dice >> 40) as usize % 13];
+            }
+            bytes.truncate((dice >> 20) as usize % (2 * bytes.len()));
+            if let Some((uri, _)) = contact(&String::from_utf8_lossy(&bytes), None) {
+                assert!(!uri.contains(['<', '>', '"', ' ', '\0']) && uri.contains(':'), "{uri}");
+                read += 1;
+            }
+        }
+        assert!(read > 1_000, "{read}");
+    }
+}
