@@ -6,7 +6,9 @@ import typer
 
 from tapeline import __version__
 from tapeline.cli import admin, endpoints, keeping, policies, trunks
+from tapeline.cli.backup import backup, restore
 from tapeline.cli.demo import demo
+from tapeline.cli.doctor import doctor
 from tapeline.cli.proof import export_chain, verify
 from tapeline.cli.serve import serve
 from tapeline.cli.storage import storage
@@ -43,6 +45,9 @@ def root(
 app.command()(serve)
 app.command()(demo)
 app.command()(verify)
+app.command()(doctor)
+app.command()(backup)
+app.command()(restore)
 admin.recordings.command("chain")(export_chain)
 for _command in (keeping.hold, keeping.release, keeping.keep, keeping.delete, keeping.export):
     admin.recordings.command(_command.__name__)(_command)
