@@ -28,7 +28,7 @@ from tapeline.domain.id import AccountId, EpochMs, TrunkId
 from tapeline.domain.policy import PolicySubject
 from tapeline.domain.signal import CallEnded, DialSpec, EndpointRegistered, LegHandle
 from tapeline.domain.signal import TrunkTarget as TargetTold
-from tapeline.domain.trunk import CallerRules, Trunk, TrunkTarget
+from tapeline.domain.trunk import CallerRules, SrtpPolicy, Trunk, TrunkTarget
 
 DESK = ("sip:alice@192.0.2.1:5060", "udp;192.0.2.1:5060", 1_900_000_000_000)
 MOBILE = ("sip:alice@192.0.2.2;transport=tls", "tls;198.51.100.7:40000", 1_900_000_000_000)
@@ -264,6 +264,7 @@ async def test_a_number_goes_by_the_first_target_of_the_account_s_trunk(node: Wo
 
     (spec,) = specs(node)
     assert spec.uri == "sip:+4930123456@a.carrier.example"
+    assert (spec.username, spec.password) == ("us", "a carrier's secret")
     assert node.parts.trunks.of(trunk_id).channels == 1
     assert call.called == NUMBER
 
@@ -438,7 +439,9 @@ def test_a_carrier_is_asked_as_it_wants_to_be() -> None:
     trunk = replace(
         a_trunk(AccountId("a")),
         numbers=NumberRules(country="49", prefix="77", has_plus=False),
-        caller=CallerRules(number="+493055"),
+        caller=CallerRules(number="+493055", is_asserted=True, is_private=True),
+        codecs=("PCMA",),
+        srtp=SrtpPolicy.OFFER,
     )
     plain = DialSpec(uri="", caller="040 987654", headers=(("X-a", "1"),))
 
@@ -446,6 +449,8 @@ def test_a_carrier_is_asked_as_it_wants_to_be() -> None:
 
     assert spec.uri == "sip:774930123456@b.carrier.example:5070;transport=tcp"
     assert spec.caller == "4940987654"
+    assert spec.asserted == "sip:4940987654@b.carrier.example:5070"
+    assert (spec.is_private, spec.codecs, spec.srtp) == (True, ("PCMA",), "offer")
     assert spec.headers == (("X-a", "1"),)
 
 
@@ -466,3 +471,4 @@ def test_who_calls_is_said_by_the_trunk_s_rules(
     spec = trunk_spec(DialSpec(uri="", caller=caller), trunk, TrunkTarget(uri=A), NUMBER)
 
     assert spec.caller == presented
+    assert (spec.asserted, spec.is_private) == ("", False)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import quote
 
 from tapeline.control.calls.outgoing import Outgoing
 from tapeline.control.live import Passage, Way
@@ -106,11 +107,22 @@ def _by_trunks(parts: Parts, tx: Transaction, wanted: Outgoing, number: str) -> 
 def trunk_spec(plain: DialSpec, trunk: Trunk, target: TrunkTarget, number: str) -> DialSpec:
     """As this carrier wants to be asked."""
     scheme, _, rest = target.uri.partition(":")
+    host, caller = rest.partition(";")[0], _caller_for(trunk, plain.caller)
     return replace(
         plain,
         uri=f"{scheme}:{for_carrier(number, trunk.numbers)}@{rest}",
-        caller=_caller_for(trunk, plain.caller),
+        caller=caller,
+        username=trunk.username,
+        password=trunk.password,
+        asserted=f"sip:{quote(caller, safe='+')}@{host}" if _asserts(trunk, caller) else "",
+        is_private=trunk.caller.is_private,
+        codecs=trunk.codecs,
+        srtp=trunk.srtp.value,
     )
+
+
+def _asserts(trunk: Trunk, caller: str) -> bool:
+    return trunk.caller.is_asserted and bool(caller)
 
 
 def _caller_for(trunk: Trunk, caller: str) -> str:
