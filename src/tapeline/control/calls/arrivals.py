@@ -9,7 +9,7 @@ from tapeline.control.parts import Parts
 from tapeline.control.precedence import policy_of
 from tapeline.domain import event, signal
 from tapeline.domain.account import Account
-from tapeline.domain.application import Application, Number
+from tapeline.domain.application import Application
 from tapeline.domain.call import Call, CallState, Direction, EndCause, EndSource
 from tapeline.domain.e164 import to_e164
 from tapeline.domain.endpoint import Endpoint
@@ -43,10 +43,11 @@ class _Found:
     application: Application
     called: str
     caller: str
-    matched: str
     passage: Passage
     policy: RecordPolicy | None
     trunk: Trunk | None = None
+    matched: str = ""
+    """What the `*` of the number's pattern stood for."""
 
 
 async def arrive(parts: Parts, arrived: signal.CallArrived) -> None:
@@ -127,68 +128,69 @@ async def _store(parts: Parts, call: Call, found: _Found) -> None:
 # Whose it is.
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is known of the call before its number was looked for."""
+
+    called: str
+    caller: str
+    passage: Passage
+    trunk: Trunk | None = None
+
+
 def _find(tx: Transaction, arrived: signal.CallArrived) -> _Found | None:
     """None: nothing answers there. Raises _Stranger."""
     passage = Passage(host=host_of(arrived.request_uri))
+    asked = _Asked(called=arrived.called, caller=arrived.caller, passage=passage)
     if not arrived.owner:
-        return _by_number(tx, arrived.called, arrived.caller, passage)
+        return _by_number(tx, asked)
     endpoint = tx.endpoints.get(EndpointId(arrived.owner))
     if endpoint is not None:
-        return _of_endpoint(tx, arrived, endpoint, replace(passage, endpoint_id=endpoint.id))
+        return _of_endpoint(tx, asked, endpoint)
     trunk = tx.trunks.get(TrunkId(arrived.owner))
     if trunk is not None:
-        return _of_trunk(tx, arrived, trunk, replace(passage, trunk_id=trunk.id))
+        return _of_trunk(tx, asked, trunk)
     raise _Stranger
 
 
-def _of_endpoint(
-    tx: Transaction, arrived: signal.CallArrived, endpoint: Endpoint, passage: Passage
-) -> _Found | None:
+def _of_endpoint(tx: Transaction, asked: _Asked, endpoint: Endpoint) -> _Found | None:
     """Who it is, it has proved; what its From says is not taken for it."""
-    caller = endpoint.caller or endpoint.username
+    asked = replace(
+        asked,
+        caller=endpoint.caller or endpoint.username,
+        passage=replace(asked.passage, endpoint_id=endpoint.id),
+    )
     if endpoint.application_id is not None:
-        return _by_application(
-            tx, endpoint.account_id, endpoint.application_id, arrived.called, caller, passage
-        )
-    found = _by_number(tx, arrived.called, caller, passage)
+        return _by_application(tx, asked, endpoint.account_id, endpoint.application_id)
+    found = _by_number(tx, asked)
     return found if found is not None and found.account.id == endpoint.account_id else None
 
 
-def _of_trunk(
-    tx: Transaction, arrived: signal.CallArrived, trunk: Trunk, passage: Passage
-) -> _Found | None:
+def _of_trunk(tx: Transaction, asked: _Asked, trunk: Trunk) -> _Found | None:
     """A number may have been added as the carrier writes it, too."""
-    called, caller = (to_e164(each, trunk.numbers) for each in (arrived.called, arrived.caller))
-    if trunk.application_id is not None:
-        return _by_application(
-            tx, trunk.account_id, trunk.application_id, called, caller, passage, trunk
-        )
-    return _by_number(tx, called, caller, passage, trunk) or _by_number(
-        tx, arrived.called, caller, passage, trunk
+    as_written = replace(
+        asked,
+        caller=to_e164(asked.caller, trunk.numbers),
+        passage=replace(asked.passage, trunk_id=trunk.id),
+        trunk=trunk,
     )
+    asked = replace(as_written, called=to_e164(asked.called, trunk.numbers))
+    if trunk.application_id is not None:
+        return _by_application(tx, asked, trunk.account_id, trunk.application_id)
+    return _by_number(tx, asked) or _by_number(tx, as_written)
 
 
-def _by_number(
-    tx: Transaction, called: str, caller: str, passage: Passage, trunk: Trunk | None = None
-) -> _Found | None:
-    number = tx.numbers.match(called)
+def _by_number(tx: Transaction, asked: _Asked) -> _Found | None:
+    number = tx.numbers.match(asked.called)
     if number is None:
         return None
-    passage = replace(passage, number=number.pattern)
-    return _by_application(
-        tx, number.account_id, number.application_id, called, caller, passage, trunk, number
-    )
+    asked = replace(asked, passage=replace(asked.passage, number=number.pattern))
+    found = _by_application(tx, asked, number.account_id, number.application_id)
+    return None if found is None else replace(found, matched=number.match(asked.called) or "")
 
 
-def _by_application(  # noqa: PLR0913, PLR0917 what was found on the way
-    tx: Transaction,
-    account_id: AccountId,
-    application_id: ApplicationId,
-    called: str,
-    caller: str,
-    passage: Passage,
-    trunk: Trunk | None = None,
-    number: Number | None = None,
+def _by_application(
+    tx: Transaction, asked: _Asked, account_id: AccountId, application_id: ApplicationId
 ) -> _Found | None:
     application = tx.applications.get(application_id)
     account = tx.accounts.get(account_id)
@@ -197,12 +199,11 @@ def _by_application(  # noqa: PLR0913, PLR0917 what was found on the way
     return _Found(
         account=account,
         application=application,
-        called=called,
-        caller=caller,
-        matched=(number.match(called) or "") if number is not None else "",
-        passage=passage,
-        policy=policy_of(tx, passage, application.id),
-        trunk=trunk,
+        called=asked.called,
+        caller=asked.caller,
+        passage=asked.passage,
+        policy=policy_of(tx, asked.passage, application.id),
+        trunk=asked.trunk,
     )
 
 
