@@ -106,6 +106,34 @@ async def test_a_receiver_down_for_two_hours_loses_nothing_and_is_signed_afresh(
     assert {delivery.state for delivery in listed} == {DeliveryState.DELIVERED}
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [(503, 200), (503, 503, 429, 200), (Failure.PROTOCOL, Failure.TOO_LARGE, 200), (302, 404, 200)],
+)
+async def test_one_that_flaps_or_answers_garbage_gets_everything_once_it_takes_it(
+    store: SqlStore, customers: Customers, answers: tuple[int | Failure, ...]
+) -> None:
+    asked: dict[bytes, int] = {}
+
+    def flap(request: OutgoingRequest, _now: EpochMs) -> int | Failure:
+        of = request.body.split()[0]
+        asked[of] = asked.get(of, 0) + 1
+        return answers[min(asked[of], len(answers)) - 1]
+
+    customers.answer = flap
+    deliverer = Deliverer(store, sender(customers))
+    outbox(store, deliverer)
+    ids = [f"rec-{number}" for number in range(20)]
+    await finish(store, customers.clock, *ids)
+
+    await run_until_idle(deliverer, customers.clock)
+
+    assert asked == {id_.encode(): len(answers) for id_ in ids}
+    rows = await store.read(lambda tx: tx.deliveries.list(None, None, limit=99))
+    assert {row.state for row in rows} == {DeliveryState.DELIVERED}
+    assert len({row.event_id for row in rows}) == len(rows) == 20
+
+
 async def test_a_receiver_that_never_comes_back_exhausts_after_a_day(
     store: SqlStore, customers: Customers
 ) -> None:
