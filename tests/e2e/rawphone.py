@@ -70,6 +70,7 @@ class RawPhone:
         self._remote_tag = ""
         self._audio: tuple[str, int] | None = None
         self._heard: list[bytes] = []
+        self._source = id(self) & 0xFFFF_FFF0
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,13 +91,36 @@ class RawPhone:
     async def invite(self, called: str) -> None:
         """Sends the INVITE; `accept` waits for its answer."""
         self._called = called
+        await self._send("INVITE", 1, self._description())
+
+    def _description(self, *, direction: str = "sendrecv", address: str = "127.0.0.1") -> str:
         port = self._rtp.getsockname()[1]
-        body = (
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        return (
+            f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
             f"m=audio {port} RTP/AVP {self._payload_type}\r\n"
-            f"a=rtpmap:{self._payload_type} {self._encoding}\r\na=sendrecv\r\n"
+            f"a=rtpmap:{self._payload_type} {self._encoding}\r\na={direction}\r\n"
         )
-        await self._send("INVITE", 1, body)
+
+    async def renegotiate(self, number: int, change: str) -> None:
+        """A re-INVITE of that CSeq: with a direction, an address, without a description (""), or
+        `moved`: from then on audio leaves and arrives at another port, with another SSRC.
+        """
+        match change:
+            case "":
+                body = ""
+            case "moved":
+                old, self._rtp = self._rtp, self._socket()
+                old.close()
+                self._source += 1
+                body = self._description()
+            case _ if change[0].isdigit():
+                body = self._description(address=change)
+            case _:
+                body = self._description(direction=change)
+        await self._send("INVITE", number, body)
+        status, text = await self.final_response()
+        assert status == 200, text
+        await self._send("ACK", number, "" if body else self._description())
 
     async def accept(self) -> None:
         """Waits for the 200 and acknowledges it."""
@@ -136,16 +160,16 @@ class RawPhone:
         assert self._audio is not None
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        kind, source = self._payload_type, id(self) & 0xFFFF_FFFF
+        kind = self._payload_type
         for number, payload in enumerate(payloads):
-            header = struct.pack("!BBHII", 0x80, kind, number, number * units, source)
+            header = struct.pack("!BBHII", 0x80, kind, number, number * units, self._source)
             self._rtp.sendto(header + payload, self._audio)
             self._collect()
             await asyncio.sleep(max(0.0, begun + (number + 1) * _FRAME_S - loop.time()))
         self._collect()
 
-    async def bye(self) -> None:
-        await self._send("BYE", 2)
+    async def bye(self, number: int = 2) -> None:
+        await self._send("BYE", number)
         status, text = await self.final_response()
         assert status == 200, text
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.sippcall import run_sipp
 from tests.e2e.site import Site, eventually
 
 from tapeline.domain.call import EndCause
@@ -15,27 +16,10 @@ from tapeline.testing import Answer, Tone, find_tone, read_sound
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SCENARIOS = Path(__file__).parent / "sipp"
-LIMIT_S = 20
 
 
 async def sipp(site: Site, folder: Path, scenario: str, called: str, *more: str) -> None:
-    """One call, or as `more` says; every one of them must go as the scenario says."""
-    host, port = site.node.sip_address
-    process = await asyncio.create_subprocess_exec(
-        "sipp", f"{host}:{port}", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-s", called,
-        "-i", host, "-p", str(free_port()), "-m", "1", "-nostdin", "-trace_err",
-        "-timeout", str(LIMIT_S), "-timeout_error", *more,
-        cwd=folder,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    _, said = await process.communicate()
-    assert process.returncode == 0, f"{scenario}: {said.decode()} {errors_in(folder)}"
-
-
-def errors_in(folder: Path) -> str:
-    return "".join(path.read_text() for path in folder.glob("*_errors.log"))
+    await run_sipp(site.node.sip_address, SCENARIOS / f"{scenario}.xml", folder, called, *more)
 
 
 def free_port() -> int:
