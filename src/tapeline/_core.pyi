@@ -327,6 +327,15 @@ class Core:
         """OPTIONS to each of the trunk's targets; replaces the list. Raises ValueError."""
 
     def set_draining(self, draining: bool) -> int: ...
+    def sip_call_id(self, leg: int) -> str | None:
+        """None once the messages of its call are forgotten."""
+
+    def sip_trace(self, sip_call_id: str) -> list[tuple[int, bool, str, str, str]]:
+        """The last messages of a call, at most 200: when (microseconds since the epoch), whether it
+        was sent, by which transport, from or to whom, and its text without credentials, digits and
+        keys. Empty for a call that is unknown, or forgotten: all calls share 32 MB.
+        """
+
     def levels(self, leg: int) -> _LegLevels | None:
         """The fields of `domain.signal.LegLevels`, or None when the leg is gone."""
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -38,9 +38,10 @@ from tapeline.domain.call import Call
 from tapeline.domain.command import AccountCreated
 from tapeline.domain.delivery import OutgoingRequest, RetryPolicy, Secrets
 from tapeline.domain.event import TranscriptFinished
-from tapeline.domain.id import EpochMs, RecordingId
+from tapeline.domain.id import CallId, EpochMs, RecordingId
 from tapeline.domain.port import Clock, Transaction
 from tapeline.domain.recording import Recording
+from tapeline.domain.signal import TracedMessage
 from tapeline.domain.storage import Bucket
 from tapeline.domain.transcript import Transcript
 from tapeline.engine import Access, CoreSettings
@@ -360,7 +361,11 @@ class Node:
             if self.config.metrics
             else None,
         )
-        local = LocalApp(surroundings=around, stats=partial(figures, engine, control.parts))
+        local = LocalApp(
+            surroundings=around,
+            stats=partial(figures, engine, control.parts),
+            trace=partial(sip_trace, engine, control.parts),
+        )
         servers = (
             HttpServer(app, listening),
             HttpServer(local, bind_control_socket(ground.folder.root)),
@@ -536,6 +541,12 @@ def figures(engine: CoreEngine, parts: Parts) -> Mapping[str, int]:
     """What the control socket's `stats` shows."""
     live = {f"live_{name}": value for name, value in parts.live.figures().items()}
     return {**engine.stats(), **live, **parts.counts.values, "bugs": parts.bugs.count}
+
+
+def sip_trace(engine: CoreEngine, parts: Parts, call: str) -> Sequence[TracedMessage]:
+    """What the control socket's `sip-trace` shows."""
+    live_call = parts.live.calls_by_id.get(CallId(call))
+    return engine.sip_trace(call if live_call is None else live_call.leg)
 
 
 async def settle_deliveries(parts: Parts, *, within_s: float) -> None:

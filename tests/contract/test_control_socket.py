@@ -17,6 +17,19 @@ from tapeline.api.server import HttpServer
 from tapeline.domain.command import Command, GetAccount, GetRecording, ListConferences
 from tapeline.domain.error import AccountNotFound, RecordingNotFound, Unavailable
 from tapeline.domain.id import AccountId, RecordingId
+from tapeline.domain.signal import TracedMessage
+
+MESSAGE = TracedMessage(
+    unix_us=1_700_000_000_123_456,
+    is_sent=True,
+    transport="udp",
+    peer="192.0.2.1:5060",
+    text="BYE\r\n",
+)
+
+
+def trace_of(call: str) -> list[TracedMessage]:
+    return [MESSAGE] if call == "c@1" else []
 
 
 class _Control(MemoryControl):
@@ -33,7 +46,7 @@ def app(control: MemoryControl, faults: list[str] | None = None) -> LocalApp:
         clock=FixedClock(),
         report_fault=lambda where, error: found.append(f"{where}: {error!r}"),
     )
-    return LocalApp(surroundings=surroundings, stats=lambda: {"legs": 3})
+    return LocalApp(surroundings=surroundings, stats=lambda: {"legs": 3}, trace=trace_of)
 
 
 @pytest.fixture
@@ -54,6 +67,11 @@ async def test_a_running_node_executes_commands(node: LocalNode) -> None:
 
     assert view.conference.name == "a/b"
     assert view.participants[0].call.caller_name == "Ada"
+
+
+async def test_the_messages_of_a_call_come_over(node: LocalNode) -> None:
+    assert await node.sip_trace("c@1") == [MESSAGE]
+    assert await node.sip_trace("another") == []
 
 
 async def test_errors_come_over_as_their_own_kind(node: LocalNode) -> None:

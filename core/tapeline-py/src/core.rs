@@ -27,11 +27,14 @@ use tapeline_core::record::spec::{
     BeepRule, ChannelLayout, Format, PauseRule, RecordingSpec, Target,
 };
 use tapeline_core::sdp::Preference;
-use tapeline_core::sip::{SrtpPolicy, SrtpRule, TlsFiles};
+use tapeline_core::sip::{SrtpPolicy, SrtpRule, TlsFiles, Traced};
 
 use crate::error::{guarded, guarded_by, refused};
 use crate::event::{PyEvent, to_python};
 use crate::room::{HeardBy, PyTone, parse_gain, parse_level, parse_source};
+
+/// When (microseconds), whether sent, by what, from or to whom, its text.
+type PyTraced = (i64, bool, &'static str, String, String);
 
 /// dBov of a level that says nothing.
 const SILENCE_DB: f64 = -90.0;
@@ -470,6 +473,18 @@ impl Core {
 
     fn set_draining(&self, draining: bool) -> PyResult<u64> {
         self.sip(SipCommand::SetDraining { draining })
+    }
+
+    fn sip_call_id(&self, leg: u64) -> Option<String> {
+        self.running.sip_call_id(LegHandle::from_u64(leg))
+    }
+
+    fn sip_trace(&self, py: Python<'_>, sip_call_id: &str) -> Vec<PyTraced> {
+        let traced = py.detach(|| self.running.sip_trace(sip_call_id));
+        let to_python = |it: Traced| {
+            (it.unix_us, it.is_sent, it.transport.name(), it.peer.to_string(), it.text)
+        };
+        traced.into_iter().map(to_python).collect()
     }
 
     fn levels<'py>(&self, py: Python<'py>, leg: u64) -> PyResult<Option<Bound<'py, PyDict>>> {

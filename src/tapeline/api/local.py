@@ -1,13 +1,14 @@
 """The control socket: `DATA_DIR/control.sock` (0600), by which the command line talks to a running
 node; `localnode.py` is its side. `POST /execute` runs any command of the domain, `GET /stats` are
-the core's figures.
+the core's figures, `POST /sip-trace` gives the last SIP messages of a call.
 """
 
 import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,20 @@ from tapeline.api.localnode import SOCKET_NAME
 from tapeline.api.operations import Surroundings, read_body
 from tapeline.domain.error import InternalFault, InvalidBody, TapelineError
 from tapeline.domain.id import new_uuid
+from tapeline.domain.signal import TracedMessage
 
 Stats = Callable[[], Mapping[str, int]]
+Trace = Callable[[str], Sequence[TracedMessage]]
+"""By tapeline's id of a live call, or by SIP Call-ID."""
 
 
 class LocalApp:
     """Who can open the socket may do everything: the file's mode is the lock."""
 
-    def __init__(self, *, surroundings: Surroundings, stats: Stats) -> None:
+    def __init__(self, *, surroundings: Surroundings, stats: Stats, trace: Trace) -> None:
         self._with = surroundings
         self._stats = stats
+        self._trace = trace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Request(scope, receive)
@@ -54,6 +59,9 @@ class LocalApp:
                 return 200, {"outcome": encode(await self._with.control.execute(command))}
             case "GET", "/stats":
                 return 200, {"stats": dict(self._stats())}
+            case "POST", "/sip-trace":
+                call = str(json.loads(await read_body(http)))
+                return 200, {"messages": [asdict(message) for message in self._trace(call)]}
             case _:
                 return 404, _failure(InvalidBody("there is nothing at this address"))
 

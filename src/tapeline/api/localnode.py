@@ -14,6 +14,7 @@ from tapeline.api.codec import decode, encode_command, outcome_kind
 from tapeline.domain import error as errors
 from tapeline.domain.command import Command
 from tapeline.domain.error import TapelineError, Unavailable
+from tapeline.domain.signal import TracedMessage
 
 SOCKET_NAME = "control.sock"
 CALL_TIMEOUT_S = 60.0
@@ -44,6 +45,11 @@ class LocalNode:
     async def stats(self) -> Mapping[str, int]:
         stats: Mapping[str, int] = (await self._call("GET", "/stats", None))["stats"]
         return stats
+
+    async def sip_trace(self, call: str) -> list[TracedMessage]:
+        """The last SIP messages of a call; none of one that is unknown, or forgotten."""
+        body = await self._call("POST", "/sip-trace", call)
+        return [TracedMessage(**message) for message in body["messages"]]
 
     async def _call(self, method: str, path: str, body: object) -> dict[str, Any]:
         async def exchange(client: aiohttp.ClientSession) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from tapeline.cli.demo import demo
 from tapeline.cli.doctor import doctor
 from tapeline.cli.proof import export_chain, verify
 from tapeline.cli.serve import serve
+from tapeline.cli.sip import sip
 from tapeline.cli.storage import storage
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ app.add_typer(endpoints.endpoint, name="endpoint")
 app.add_typer(trunks.trunk, name="trunk")
 app.add_typer(policies.policy, name="policy")
 app.add_typer(admin.calls, name="calls")
+app.add_typer(sip, name="sip")
 app.add_typer(admin.conferences, name="conferences")
 app.add_typer(admin.recordings, name="recordings")
 app.add_typer(admin.transcripts, name="transcripts")

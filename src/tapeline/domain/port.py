@@ -45,6 +45,7 @@ from tapeline.domain.signal import (
     RepairReport,
     RoomHandle,
     Signal,
+    TracedMessage,
 )
 from tapeline.domain.sound import Sound
 from tapeline.domain.storage import Bucket, Stored
@@ -213,6 +214,11 @@ class Engine(Protocol):
         """
 
     def levels(self, leg: LegHandle) -> LegLevels | None: ...
+    def sip_trace(self, call: LegHandle | str) -> Sequence[TracedMessage]:
+        """The last messages of a call, by its leg or its SIP Call-ID; none of a call that is
+        forgotten.
+        """
+
     def stats(self) -> Mapping[str, int]: ...
 
 

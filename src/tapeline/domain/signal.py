@@ -65,6 +65,17 @@ class CallEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TracedMessage:
+    """One SIP message of a call, without credentials, digits and keys."""
+
+    unix_us: int
+    is_sent: bool
+    transport: str
+    peer: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallUpdated:
     """The far end has changed its audio within the call; held: it does not want to hear us."""
 

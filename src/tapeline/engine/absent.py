@@ -16,6 +16,7 @@ from tapeline.domain.signal import (
     RecorderSpec,
     RoomHandle,
     Signal,
+    TracedMessage,
 )
 
 
@@ -138,6 +139,10 @@ class AbsentEngine:
     ) -> None: ...
     async def unregister(self, trunk: str) -> None: ...
     async def watch(self, trunk: str, uris: Sequence[str], *, every_s: int) -> None: ...
+
+    def sip_trace(self, call: LegHandle | str) -> Sequence[TracedMessage]:
+        del call
+        return ()
 
     def levels(self, leg: LegHandle) -> LegLevels | None:
         return None

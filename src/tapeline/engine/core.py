@@ -22,6 +22,7 @@ from tapeline.domain.signal import (
     RecorderSpec,
     RoomHandle,
     Signal,
+    TracedMessage,
 )
 from tapeline.engine.digits import check_digits
 from tapeline.engine.native import NativeCore
@@ -401,6 +402,13 @@ class CoreEngine:
 
     async def set_draining(self, *, draining: bool) -> None:
         await self._answered("set_draining", lambda: self._core.set_draining(draining))
+
+    def sip_trace(self, call: LegHandle | str) -> Sequence[TracedMessage]:
+        call_id = call if isinstance(call, str) else self._core.sip_call_id(call)
+        return [
+            TracedMessage(unix_us=at, is_sent=is_sent, transport=transport, peer=peer, text=text)
+            for at, is_sent, transport, peer, text in self._core.sip_trace(call_id or "")
+        ]
 
     def levels(self, leg: LegHandle) -> LegLevels | None:
         levels = self._core.levels(leg)

@@ -35,6 +35,7 @@ from tapeline.domain.signal import (
     RoomEmpty,
     RoomHandle,
     Signal,
+    TracedMessage,
     TrackFile,
     TransferAsked,
 )
@@ -509,6 +510,10 @@ class MemoryEngine:
         if uris:
             self.watched[trunk] = list(uris)
         await self._turn()
+
+    def sip_trace(self, call: LegHandle | str) -> Sequence[TracedMessage]:
+        del call
+        return ()
 
     def levels(self, leg: LegHandle) -> LegLevels | None:
         present = self.legs.get(leg)

@@ -219,6 +219,13 @@ class ScriptedCore:
     def set_draining(self, draining: bool) -> int:  # noqa: FBT001
         return self._ask("set_draining", draining)
 
+    def sip_call_id(self, leg: int) -> str | None:
+        return f"call-of-{leg}" if leg == 7 else None
+
+    def sip_trace(self, sip_call_id: str) -> Sequence[tuple[int, bool, str, str, str]]:
+        known = sip_call_id == "call-of-7"
+        return [(5, True, "udp", "192.0.2.1:5060", "BYE")] if known else []
+
     def levels(self, leg: int) -> Levels | None:
         if leg != 1:
             return None

@@ -22,6 +22,7 @@ from tapeline.domain.signal import (
     RecordingFinished,
     RoomHandle,
     Signal,
+    TracedMessage,
     TrackFile,
 )
 from tapeline.engine import Access
@@ -59,6 +60,14 @@ async def engine(core: ScriptedCore, bugs: QuietBugs) -> AsyncIterator[CoreEngin
     engine.start()
     yield engine
     await engine.stop()
+
+
+async def test_a_call_s_messages_are_found_by_its_leg_and_its_call_id(engine: CoreEngine) -> None:
+    found = [
+        TracedMessage(unix_us=5, is_sent=True, transport="udp", peer="192.0.2.1:5060", text="BYE")
+    ]
+    assert engine.sip_trace(LEG) == engine.sip_trace("call-of-7") == found
+    assert engine.sip_trace(LegHandle(8)) == engine.sip_trace("another") == []
 
 
 async def turns(count: int = 5) -> None:

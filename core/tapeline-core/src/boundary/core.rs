@@ -348,6 +348,16 @@ impl Core {
         self.sip.leg_stats(leg)
     }
 
+    /// The last messages of a call, by its Call-ID; empty when it is unknown or forgotten.
+    pub fn sip_trace(&self, call_id: &str) -> Vec<sip::Traced> {
+        self.sip.trace(call_id)
+    }
+
+    /// Call-ID of a leg, as long as its call's messages are kept.
+    pub fn sip_call_id(&self, leg: LegHandle) -> Option<String> {
+        self.sip.call_id(leg)
+    }
+
     /// Every counter, and what lives now.
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
         let mut stats = self.counters.snapshot();

@@ -21,6 +21,7 @@ use crate::media::command::MediaHandle;
 use crate::sip::config::SipConfig;
 use crate::sip::supervisor::{self, Probe, Renewal};
 use crate::sip::thread::{Parts, run};
+use crate::sip::trace::{Trace, Traced};
 use crate::sip::transport::{Door, Tls, bind_stream, bind_udp};
 
 /// Commands that wait for the SIP thread; beyond it [`SipBusy`].
@@ -70,6 +71,7 @@ struct Inner {
     stopped: Mutex<std_mpsc::Receiver<()>>,
     stop_limit: Duration,
     stats: LegStatsTable,
+    trace: Arc<Trace>,
     addresses: Vec<SocketAddr>,
     streams: Vec<(Transport, SocketAddr)>,
     tls: Arc<Tls>,
@@ -90,6 +92,16 @@ impl SipHandle {
     /// Figures of a leg that has audio, until it ends.
     pub fn leg_stats(&self, leg: LegHandle) -> Option<Arc<LegStats>> {
         self.inner.stats.lock().get(&leg).cloned()
+    }
+
+    /// The last messages of a call, by its Call-ID; empty when it is unknown or forgotten.
+    pub fn trace(&self, call_id: &str) -> Vec<Traced> {
+        self.inner.trace.of_call(call_id)
+    }
+
+    /// Call-ID of a leg, as long as its call's messages are kept.
+    pub fn call_id(&self, leg: LegHandle) -> Option<String> {
+        self.inner.trace.call_id_of(leg)
     }
 
     /// What the UDP sockets are bound to, in the order of the configuration.
@@ -148,6 +160,7 @@ pub fn start(
     let (stopped_sender, stopped) = std_mpsc::channel();
     let stop = CancellationToken::new();
     let stats = LegStatsTable::default();
+    let trace = Arc::new(Trace::default());
     let stop_limit = config.limits.stop_grace + STOP_MARGIN;
     let parts = Parts {
         config,
@@ -160,6 +173,7 @@ pub fn start(
         counters: counters.clone(),
         slots: legs,
         stats: stats.clone(),
+        trace: trace.clone(),
         tls: tls.clone(),
         commands: command_queue,
         stop: stop.clone(),
@@ -172,6 +186,7 @@ pub fn start(
         supervisor::start(probes, every, renewal, events, counters, stop.clone())?;
     }
     let stopped = Mutex::new(stopped);
-    let inner = Inner { commands, stop, stopped, stop_limit, stats, addresses, streams, tls };
+    let inner =
+        Inner { commands, stop, stopped, stop_limit, stats, trace, addresses, streams, tls };
     Ok(SipHandle { inner: Arc::new(inner) })
 }

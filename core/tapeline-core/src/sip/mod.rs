@@ -24,10 +24,12 @@ mod strikes;
 mod supervisor;
 mod tables;
 mod thread;
+mod trace;
 mod transport;
 mod trunks;
 mod wire;
 
 pub use config::{Limits, SipConfig, SrtpPolicy, SrtpRule, StreamLimits};
 pub use handle::{SipBusy, SipHandle, start};
+pub use trace::Traced;
 pub use transport::TlsFiles;

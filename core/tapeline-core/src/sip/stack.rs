@@ -35,6 +35,7 @@ use crate::sip::registrar::{self, Bindings, Moment};
 use crate::sip::resolve::Resolver;
 use crate::sip::strikes::{STRANGER, WRONG_ANSWER};
 use crate::sip::tables::{OurInvite, Tables};
+use crate::sip::trace::Trace;
 use crate::sip::transport::{Line, Lines, Tls};
 use crate::sip::trunks::Trunks;
 use crate::sip::wire::{self, ALLOW, Admission, Head, TagMaker, stateless, supported, tag};
@@ -48,6 +49,8 @@ pub(super) struct Stack {
     pub counters: Arc<Counters>,
     pub slots: Arc<SlotAllocator>,
     pub stats: LegStatsTable,
+    /// The last messages of each call.
+    pub trace: Arc<Trace>,
     pub tls: Arc<Tls>,
     endpoint: RefCell<EndpointInnerRef>,
     pub gate: RefCell<Gate>,
@@ -144,6 +147,7 @@ impl Stack {
             counters,
             slots,
             stats,
+            trace: Arc::default(),
             tls,
             endpoint: RefCell::new(endpoint),
             probes: HashSet::new(),
@@ -360,20 +364,24 @@ impl Stack {
                 }
                 line.send(&reply, source);
             }
-            Admission::Response(response) => match self.tables.invite_of(&response) {
-                Some(OurInvite::First(ours)) => {
-                    ours.on_response(self, line, response, source).await;
+            Admission::Response(response) => {
+                self.trace.received(line.transport(), source, message);
+                match self.tables.invite_of(&response) {
+                    Some(OurInvite::First(ours)) => {
+                        ours.on_response(self, line, response, source).await;
+                    }
+                    Some(OurInvite::Again(ours)) => ours.on_response(self, response),
+                    None => {
+                        let message = SipMessage::Response(response);
+                        self.to_transaction(line, source, String::new(), message).await;
+                    }
                 }
-                Some(OurInvite::Again(ours)) => ours.on_response(self, response),
-                None => {
-                    let message = SipMessage::Response(response);
-                    self.to_transaction(line, source, String::new(), message).await;
-                }
-            },
+            }
             Admission::Request { request, key, head } => {
                 let (status, extra) = match self.judge(&request, &key, &head, source, is_known) {
                     Verdict::Drop => return,
                     Verdict::Take { owner } => {
+                        self.note_taken(line, source, &request, message);
                         self.take_back(line, &request, source);
                         let message = SipMessage::Request(request);
                         return self.to_transaction(line, source, owner, message).await;
@@ -393,6 +401,17 @@ impl Stack {
                 }
             }
         }
+    }
+
+    /// A new call's trace begins with its INVITE.
+    fn note_taken(&self, line: &Line, source: SocketAddr, request: &Request, message: &[u8]) {
+        if request.method == Method::Invite
+            && to_tag(request).is_none()
+            && let Ok(call_id) = request.call_id_header()
+        {
+            self.trace.begin(call_id.value());
+        }
+        self.trace.received(line.transport(), source, message);
     }
 
     /// An ICMP error; it concerns an INVITE that nobody has answered, else it means nothing.

@@ -34,6 +34,7 @@ use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
 use crate::sip::stack::{Stack, spawn};
 use crate::sip::supervisor::Renewal;
+use crate::sip::trace::Trace;
 use crate::sip::transport::{Door, Line, Listener, MAX_DATAGRAM, Tls, keep_open};
 
 /// Between two attempts after a failure, so that a lasting one costs no core.
@@ -58,6 +59,7 @@ pub(super) struct Parts {
     pub counters: Arc<Counters>,
     pub slots: Arc<SlotAllocator>,
     pub stats: LegStatsTable,
+    pub trace: Arc<Trace>,
     pub tls: Arc<Tls>,
     pub commands: mpsc::Receiver<(CommandId, SipCommand)>,
     pub stop: CancellationToken,
@@ -76,6 +78,7 @@ pub(super) fn run(parts: Parts) {
         counters,
         slots,
         stats,
+        trace,
         tls,
         mut commands,
         stop,
@@ -93,6 +96,7 @@ pub(super) fn run(parts: Parts) {
         );
         let outcome = stack.and_then(|mut stack| {
             stack.probes = probes.clone();
+            stack.trace = trace.clone();
             let stack = Rc::new(stack);
             let runtime = runtime().map_err(|error| error.to_string())?;
             let turn = catch_unwind(AssertUnwindSafe(|| {
@@ -136,7 +140,8 @@ fn turn(
         for socket in sockets {
             let advertised = stack.config.advertised;
             let socket = socket.try_clone()?;
-            let listener = Listener::new(socket, advertised, stack.counters.clone()).await?;
+            let (counters, trace) = (stack.counters.clone(), stack.trace.clone());
+            let listener = Listener::new(socket, advertised, counters, trace).await?;
             let (stack, listener) = (stack.clone(), Rc::new(listener));
             let line = Rc::new(Line::Udp(listener.clone()));
             stack.lines.add_udp(line.clone());

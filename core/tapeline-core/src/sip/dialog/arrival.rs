@@ -90,6 +90,7 @@ pub(crate) async fn arrive(
         reason: RefCell::default(),
         parting: RefCell::default(),
     });
+    stack.trace.name(leg, &record.key.borrow().call_id);
     stack.tables.insert(record.clone());
     if let Err(error) = invite.send_trying().await {
         log::debug!("100 Trying not sent: {error}");

@@ -79,6 +79,8 @@ fn made(stack: &Rc<Stack>, handle: LegHandle, call: &Dial) -> Result<Leg, String
     let line = stack.lines.any().ok_or("no SIP address is bound")?;
     let sockets = stack.config.ports.bind_pair().map_err(|error| error.to_string())?;
     let call_id = random_text(24);
+    stack.trace.begin(&call_id);
+    stack.trace.name(handle, &call_id);
     let (mailbox, inbox) = Inbox::new(stack.clone());
     let key = DialogKey {
         call_id: call_id.clone(),

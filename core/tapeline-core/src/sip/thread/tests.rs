@@ -93,7 +93,8 @@ fn a_panic_in_one_leg_ends_that_leg_and_tells_its_peer() {
     let runtime = runtime().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
+        let listener =
+            Listener::new(socket, None, stack.counters.clone(), stack.trace.clone()).await.unwrap();
         let line = Rc::new(Line::Udp(Rc::new(listener)));
         let phone = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let me = phone.local_addr().unwrap();
@@ -159,7 +160,8 @@ fn a_panic_in_a_leg_that_calls_cancels_its_invite() {
     let runtime = runtime().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
+        let listener =
+            Listener::new(socket, None, stack.counters.clone(), stack.trace.clone()).await.unwrap();
         let line = Rc::new(Line::Udp(Rc::new(listener)));
         let phone = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let me = phone.local_addr().unwrap();
@@ -186,7 +188,8 @@ fn a_hang_up_that_the_answer_overtakes_is_a_bye() {
     let runtime = runtime().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
+        let listener =
+            Listener::new(socket, None, stack.counters.clone(), stack.trace.clone()).await.unwrap();
         let line = Rc::new(Line::Udp(Rc::new(listener)));
         let phone = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let me = phone.local_addr().unwrap();
@@ -213,7 +216,8 @@ fn a_call_can_be_hung_up_while_its_host_is_looked_up() {
     let runtime = runtime().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
+        let listener =
+            Listener::new(socket, None, stack.counters.clone(), stack.trace.clone()).await.unwrap();
         stack.lines.add_udp(Rc::new(Line::Udp(Rc::new(listener))));
         let call = Dial::new("sip:bob@localhost:9", "", "", vec![], Duration::from_secs(9));
         let leg: LegHandle = stack.slots.allocate().unwrap();
@@ -241,7 +245,8 @@ fn a_full_media_ring_delays_the_slot_not_the_end() {
     let runtime = runtime().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = Listener::new(socket, None, stack.counters.clone()).await.unwrap();
+        let listener =
+            Listener::new(socket, None, stack.counters.clone(), stack.trace.clone()).await.unwrap();
         let line = Rc::new(Line::Udp(Rc::new(listener)));
         let phone = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
         let me = phone.local_addr().unwrap();

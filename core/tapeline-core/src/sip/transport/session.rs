@@ -181,6 +181,7 @@ impl Session {
         let limit = self.stack.config.limits.streams.write;
         while let Some(bytes) = self.outbox.next().await {
             let length = bytes.len();
+            self.stack.trace.sent(self.line.transport(), self.peer, &bytes);
             let message = match String::from_utf8(bytes) {
                 Ok(text) => Message::text(text),
                 Err(other) => Message::binary(other.into_bytes()),
@@ -221,6 +222,7 @@ impl Session {
     async fn write(&self, mut writer: WriteHalf<Boxed>) {
         let limit = self.stack.config.limits.streams.write;
         while let Some(bytes) = self.outbox.next().await {
+            self.stack.trace.sent(self.line.transport(), self.peer, &bytes);
             let written = async {
                 writer.write_all(&bytes).await?;
                 writer.flush().await

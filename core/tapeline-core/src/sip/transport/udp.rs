@@ -11,6 +11,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 
 use crate::boundary::counters::Counters;
+use crate::boundary::transport::Transport;
+use crate::sip::trace::Trace;
 use crate::sys::undelivered::{Undelivered, is_of_earlier, keep_undelivered, read_undelivered};
 
 /// A burst of calls must wait in the kernel while the thread is busy; it grants what it allows.
@@ -46,6 +48,7 @@ impl Listener {
         socket: UdpSocket,
         advertised: Option<IpAddr>,
         counters: Arc<Counters>,
+        trace: Arc<Trace>,
     ) -> io::Result<Self> {
         let local = socket.local_addr()?;
         let outlet = socket.try_clone()?;
@@ -53,7 +56,7 @@ impl Listener {
             log::debug!("ICMP errors of {local} are not heard: {error}");
         }
         let socket = tokio::net::UdpSocket::from_std(socket)?;
-        let socket = Arc::new(Sender { socket, outlet, counters });
+        let socket = Arc::new(Sender { socket, outlet, counters, trace });
         let connection = UdpConnection::from_socket(socket.clone(), Some(local), None)
             .await
             .map_err(|error| io::Error::other(error.to_string()))?;
@@ -138,6 +141,7 @@ struct Sender {
     /// The same socket, past the runtime's readiness.
     outlet: UdpSocket,
     counters: Arc<Counters>,
+    trace: Arc<Trace>,
 }
 
 impl Sender {
@@ -153,7 +157,10 @@ impl Sender {
             Err(error) if is_of_earlier(&error) => self.outlet.send_to(bytes, to),
             sent => sent,
         };
-        sent.map(|_| Counters::add(&self.counters.sip_sent, 1))
+        sent.map(|_| {
+            Counters::add(&self.counters.sip_sent, 1);
+            self.trace.sent(Transport::Udp, to, bytes);
+        })
     }
 }
 
