@@ -200,8 +200,6 @@ impl Leg {
 
     fn invite(&mut self, call: &Dial, line: &Rc<Line>, target: &Target) -> Option<Request> {
         let here = line.address_for(target.address).ip();
-        // Whether keys may travel depends on it.
-        self.record.peer.borrow_mut().line = line.clone();
         let port = self.sockets.as_ref()?.port;
         self.local = Some(LocalDescription::new(here, port, self.stack.random()));
         {
