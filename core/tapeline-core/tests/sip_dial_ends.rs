@@ -99,7 +99,10 @@ fn nobody_at_that_port_is_known_at_once_and_disturbs_no_other_call() {
     let leg = node.dial(&bob.uri());
     let invite = bob.expect("INVITE");
     let begun = std::time::Instant::now();
-    let gone = FarEnd::new().uri();
+    // Taken, so that no other test gets it, and connected elsewhere, so that it hears nobody.
+    let deaf = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    deaf.connect("127.0.0.1:9").unwrap();
+    let gone = format!("sip:bob@{}", deaf.local_addr().unwrap());
 
     for _ in 0..20 {
         let nowhere = node.dial(&gone);

@@ -225,7 +225,8 @@ fn a_reliable_response_that_nobody_acknowledges_ends_the_call() {
         }
     };
     assert_eq!(refused, 504);
-    assert_eq!(copies, 7);
+    // The seventh is due one T1 before the end: a busy machine may be past it.
+    assert!((5..=7).contains(&copies), "{copies} copies");
     assert_eq!(node.ended(leg), (EndedBy::NoAck, 504));
     node.event(|event| match event {
         Event::CommandFailed { command, .. } => (*command == waits).then_some(()),
