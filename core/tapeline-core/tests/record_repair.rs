@@ -204,6 +204,35 @@ fn a_hole_inside_an_mp3_keeps_the_time_line() {
 }
 
 #[test]
+fn zeros_inside_a_journal_are_taken_out_and_what_stands_behind_them_counts() {
+    let mut studio = Studio::new();
+    for kind in KINDS {
+        let folder = finished(&mut studio, kind, 1000);
+        let path = folder.join("journal.jsonl");
+        drop_last_line(&path);
+        let gap = br#"{"type":"overflow","at":80,"samples":160}"#;
+        let behind = [&[0; 512][..], b"cut\": 1}\n", gap, b"\n"].concat();
+        let torn = [fs::read(&path).unwrap(), behind].concat();
+        fs::write(&path, torn).unwrap();
+
+        let report = check(&folder, kind, "a hole");
+
+        assert_eq!(
+            report.missing_ms,
+            [("overflow".to_owned(), 160_000_u64.div_ceil(u64::from(kind.1)))]
+        );
+        let journal = fs::read_to_string(&path).unwrap();
+        for line in journal.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).expect(line);
+            assert!(line["type"].is_string(), "{line}");
+        }
+        assert!(journal.contains("\"start\"") && journal.contains("\"overflow\""));
+        let files = fs::read_dir(&folder).unwrap().count();
+        assert_eq!(files, 3, "audio, blocks and journal");
+    }
+}
+
+#[test]
 fn a_torn_or_missing_journal_is_no_obstacle() {
     let mut studio = Studio::new();
     for kind in KINDS {

@@ -4,10 +4,12 @@
 mod sip_support;
 
 use std::fs::File;
+use std::net::TcpStream;
 use std::time::Duration;
 
-use sip_support::Node;
-use sip_support::pipe::Caller;
+use sip_support::pipe::{Bytes, Caller};
+use sip_support::{Node, Phone};
+use socket2::{Domain, Socket, Type};
 use tapeline_core::boundary::transport::Transport;
 
 fn cpu() -> Duration {
@@ -33,12 +35,15 @@ fn limit_descriptors(count: u64) {
 fn connections_that_cannot_be_accepted_wait_and_cost_nothing() {
     let node = Node::new();
     limit_descriptors(200);
-    let mut taken: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    // The caller has its descriptors before there are none left, and connects after it.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let second = socket.try_clone().unwrap();
+    let phone = Phone::to(node.door(Transport::Tcp));
+    let taken: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     assert!(taken.len() > 50, "{} descriptors were free", taken.len());
-    // Enough for the client's end and the test's clone of it, not for the node's.
-    taken.truncate(taken.len() - 3);
-    let mut caller = Caller::new(&node, Transport::Tcp);
-    taken.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
+    socket.connect(&node.door(Transport::Tcp).into()).unwrap();
+    let pipe = Box::new(Bytes::new(TcpStream::from(socket), TcpStream::from(second)));
+    let mut caller = Caller::by(pipe, phone, Transport::Tcp);
 
     let before = cpu();
     std::thread::sleep(Duration::from_secs(1));

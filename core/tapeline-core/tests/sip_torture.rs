@@ -171,7 +171,7 @@ fn raw() -> Vec<(&'static str, Vec<u8>)> {
         ("one blank", b" ".to_vec()),
         ("zeros", vec![0; 500]),
         ("high bytes", vec![0xff; 1_500]),
-        ("STUN", b"\0\x01\0\0\x21\x12\xa4\x42abcdefghijkl".to_vec()),
+        ("STUN without its cookie", b"\0\x01\0\0\x21\x12\xa4\x43abcdefghijkl".to_vec()),
         ("RTP", b"\x80\0\0\x01\0\0\0\xa0\0\0\0\x01payload".to_vec()),
         ("start line only", b"SIP/2.0".to_vec()),
         ("colons", vec![b':'; 2_000]),

@@ -508,7 +508,7 @@ impl Core {
         let mos_x100 = known(stats.mos_x100.load(Ordering::Relaxed));
         levels.set_item("mos", mos_x100.map(|mos| mos / 100.0))?;
         levels.set_item("buffer_delay_ms", stats.buffer_delay_ms.load(Ordering::Relaxed))?;
-        let decibels = |hundredths: i64| (hundredths as f64 / 100.0).max(SILENCE_DB);
+        let decibels = |hundredths: i32| (f64::from(hundredths) / 100.0).max(SILENCE_DB);
         levels.set_item("level_rx_db", decibels(stats.level_rx_cdb.load(Ordering::Relaxed)))?;
         levels.set_item("level_tx_db", decibels(stats.level_tx_cdb.load(Ordering::Relaxed)))?;
         Ok(Some(levels))

@@ -1,6 +1,6 @@
 //! Counters that `stats` reads: plain atomics, written from any thread without a lock.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
@@ -106,9 +106,9 @@ pub struct LegStats {
     /// The most that the jitter was, milliseconds.
     pub jitter_max_ms: AtomicU32,
     /// RMS of the last 100 ms into the room, hundredths of dBov (0 is full scale, about -9000 silence).
-    pub level_rx_cdb: AtomicI64,
+    pub level_rx_cdb: AtomicI32,
     /// RMS of the last 100 ms out of the room.
-    pub level_tx_cdb: AtomicI64,
+    pub level_tx_cdb: AtomicI32,
 }
 
 /// How a call's audio was, told at its end; fields as in [`LegStats`].

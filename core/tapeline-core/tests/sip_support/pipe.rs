@@ -175,8 +175,10 @@ impl Caller {
     }
 
     pub fn at(door: SocketAddr, transport: Transport) -> Self {
-        let pipe = connect(transport, door);
-        let mut phone = Phone::to(door);
+        Self::by(connect(transport, door), Phone::to(door), transport)
+    }
+
+    pub fn by(pipe: Box<dyn Pipe>, mut phone: Phone, transport: Transport) -> Self {
         phone.via = transport.via();
         phone.contact = format!("sip:anna@nowhere.invalid{}", transport.uri_parameter());
         Self { phone, pipe }

@@ -61,7 +61,7 @@ impl Leg {
     fn judge(&mut self, now: TickTime) {
         let Some(stats) = &self.stats else { return };
         let totals = self.receiver.totals;
-        let (received, concealed) = (totals.received, totals.concealed_frames);
+        let (received, concealed) = (totals.received, u64::from(totals.concealed_frames));
         let before = std::mem::replace(&mut self.judged, (received, concealed));
         if received == before.0 {
             stats.mos_x100.store(0, Ordering::Relaxed);
@@ -94,7 +94,7 @@ impl Leg {
         stats.packets_sent.store(u64::from(self.packetizer.packets), Ordering::Relaxed);
         stats.packets_lost.store(lost, Ordering::Relaxed);
         stats.packets_late.store(totals.late, Ordering::Relaxed);
-        stats.frames_concealed.store(totals.concealed_frames, Ordering::Relaxed);
+        stats.frames_concealed.store(totals.concealed_frames.into(), Ordering::Relaxed);
         stats.buffer_delay_ms.store(delay_ms, Ordering::Relaxed);
         let receiver = &self.receiver;
         let round_trip_us =

@@ -12,21 +12,26 @@ pub const BUNDLE_BYTES: usize = HEAD + BYTES;
 /// The longest length that is written in one byte is one less.
 const LONG: usize = 252;
 
-/// Frames that wait, of one kind: what their first bytes say is the same.
+/// Frames that wait, of one kind: what their first bytes say is the same. Small, because every leg has
+/// one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bundle {
     kind: u8,
-    lengths: [usize; FRAMES],
-    count: usize,
+    count: u8,
+    lengths: [u16; FRAMES],
 }
 
 impl Bundle {
     pub fn count(&self) -> usize {
-        self.count
+        self.count.into()
+    }
+
+    fn frames(&self) -> impl Iterator<Item = usize> {
+        self.lengths.iter().take(self.count()).map(|length| usize::from(*length))
     }
 
     fn bytes(&self) -> usize {
-        self.lengths.iter().take(self.count).sum()
+        self.frames().sum()
     }
 
     /// Takes one encoded tick. False when it does not go with those that wait: they have to go first.
@@ -37,9 +42,10 @@ impl Bundle {
         let (true, Some(place)) = (fits, room.get_mut(from..from + frame.len())) else {
             return false;
         };
-        let Some(length) = self.lengths.get_mut(self.count) else { return false };
+        let Some(length) = self.lengths.get_mut(usize::from(self.count)) else { return false };
         place.copy_from_slice(frame);
-        (*length, self.kind) = (frame.len(), *kind);
+        // At most BYTES, or `room` would not have had it.
+        (*length, self.kind) = (frame.len() as u16, *kind);
         self.count += 1;
         true
     }
@@ -47,23 +53,24 @@ impl Bundle {
     /// Whether another frame could be added to those that wait. A packet of several frames cannot be
     /// bundled with more: its last two bits say so.
     pub fn is_open(&self) -> bool {
-        self.count < FRAMES && self.kind & 3 == 0
+        self.count() < FRAMES && self.kind & 3 == 0
     }
 
     /// Writes the head in front of the frames; where in `room` the payload is. Nothing waits any more.
     pub fn close(&mut self, room: &mut [u8]) -> std::ops::Range<usize> {
-        let Self { kind, lengths, count } = std::mem::take(self);
-        let end = HEAD + lengths.iter().take(count).sum::<usize>();
+        let taken = std::mem::take(self);
+        let Self { kind, count, .. } = taken;
+        let end = HEAD + taken.bytes();
         let mut head = [0; HEAD];
         let mut length = 1;
         head[0] = kind;
         if count > 1 {
             // Code 3, lengths of their own, no padding.
             head[0] = kind | 3;
-            head[1] = 0x80 | count as u8;
+            head[1] = 0x80 | count;
             length = 2;
-            for frame in lengths.iter().take(count - 1) {
-                let bytes = length_bytes(*frame);
+            for frame in taken.frames().take(usize::from(count) - 1) {
+                let bytes = length_bytes(frame);
                 for byte in bytes.into_iter().flatten() {
                     if let Some(place) = head.get_mut(length) {
                         *place = byte;

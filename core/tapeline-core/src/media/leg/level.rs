@@ -7,7 +7,7 @@ const START_TICKS: u32 = 60 / TICK_MS;
 /// Below it for so long ends talking.
 const HANGOVER_TICKS: u32 = 400 / TICK_MS;
 /// What silence is called, hundredths of dBov.
-pub const SILENCE_CDB: i64 = -9_000;
+pub const SILENCE_CDB: i32 = -9_000;
 
 /// RMS over a window, hundredths of dBov (a full-scale square wave is 0).
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,14 +23,14 @@ impl LevelWindow {
     }
 
     /// The level since the last call.
-    pub fn take_cdb(&mut self) -> i64 {
+    pub fn take_cdb(&mut self) -> i32 {
         let window = std::mem::take(self);
         if window.energy == 0 || window.samples == 0 {
             return SILENCE_CDB;
         }
         let mean_square = window.energy as f64 / window.samples as f64;
         let level = 1_000.0 * (mean_square / (32_768.0 * 32_768.0)).log10();
-        (level.round() as i64).clamp(SILENCE_CDB, 0)
+        (level.round() as i32).clamp(SILENCE_CDB, 0)
     }
 }
 

@@ -32,7 +32,7 @@ enum Path {
 struct Udp {
     setup: Box<LegSetup>,
     /// Datagrams of RTP's socket that the last tick read.
-    last_count: usize,
+    last_count: u16,
     /// IPv4: such a socket can be connected and let go again.
     can_connect: bool,
 }
@@ -190,7 +190,7 @@ impl Link {
                         refused.unreachable += 1;
                         break;
                     };
-                    *last_count += count;
+                    *last_count += count as u16;
                     let mut is_fresh = false;
                     for datagram in reader.datagrams() {
                         let arrival_ns = clock(datagram.arrival_unix_ns);

@@ -31,9 +31,9 @@ const COMFORT_NOISE: u8 = 13;
 pub struct Totals {
     pub received: u64,
     pub late: u64,
-    pub concealed_frames: u64,
-    /// Since the first packet.
-    pub frames: u64,
+    pub concealed_frames: u32,
+    /// Since the first packet; enough for years.
+    pub frames: u32,
     /// Losses that the counters have been told.
     pub lost_told: u64,
 }
@@ -294,7 +294,7 @@ impl Receiver {
                 pulled = former.pull(now_ns, codec.frame.samples_mut());
             }
         }
-        self.totals.frames += u64::from(self.totals.received > 0);
+        self.totals.frames += u32::from(self.totals.received > 0);
         if pulled.concealed > 0 {
             context.counts.concealed_frames += 1;
             self.totals.concealed_frames += 1;

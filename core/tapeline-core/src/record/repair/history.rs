@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ use crate::record::writer::recording::ENCODER_FAULT;
 /// Longer lines are not ours: the longest is the first, with its label, every byte of it escaped.
 const LINE_LIMIT: u64 = 512 << 10;
 
-/// What the journal knows. A line that is no JSON object is skipped; those at the end are not counted
-/// into `sound_bytes`.
+/// What the journal knows. A line that is no JSON object is skipped: a power loss can leave zeros in
+/// place of a sector and what was written behind it.
 #[derive(Debug, Default)]
 pub struct History {
     format: Option<Format>,
@@ -41,6 +41,8 @@ pub struct History {
     pub repaired: Option<LastLine>,
     /// Length of the journal up to and with its last whole line.
     pub sound_bytes: u64,
+    /// Not all before that is whole lines.
+    pub has_holes: bool,
 }
 
 /// Silence for audio that the disk had not kept.
@@ -68,25 +70,23 @@ impl History {
     /// Of a missing file: empty.
     pub fn read(path: &Path) -> io::Result<Self> {
         let mut history = Self::default();
-        let mut reader = match File::open(path) {
-            Ok(file) => BufReader::new(file),
+        let file = match File::open(path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(history),
             Err(error) => return Err(error),
         };
-        let mut line = Vec::new();
-        let mut offset = 0;
-        loop {
-            line.clear();
-            let length = reader.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut line)? as u64;
-            if length == 0 {
-                return Ok(history);
-            }
-            offset += length;
-            // Without its newline the line is torn, even when it happens to be JSON.
-            if line.last() == Some(&b'\n') && history.add(&line).is_some() {
+        let (mut offset, mut sound) = (0, 0);
+        each_line(file, |line| {
+            offset += line.len() as u64;
+            if let Some(fact) = fact(line) {
+                history.add(&fact);
+                sound += line.len() as u64;
                 history.sound_bytes = offset;
             }
-        }
+            Ok(())
+        })?;
+        history.has_holes = sound < history.sound_bytes;
+        Ok(history)
     }
 
     pub fn format_and_shape(&self) -> Option<(Format, Shape)> {
@@ -152,10 +152,9 @@ impl History {
         }
     }
 
-    fn add(&mut self, line: &[u8]) -> Option<()> {
-        let line: Value = serde_json::from_slice(line).ok()?;
+    fn add(&mut self, line: &Value) {
         let number = |key: &str| line.get(key).and_then(Value::as_u64);
-        match line.get("type")?.as_str()? {
+        match line.get("type").and_then(Value::as_str).unwrap_or_default() {
             "start" => {
                 self.format = match line.get("format").and_then(Value::as_str) {
                     Some("wav") => Some(Format::Wav),
@@ -174,16 +173,15 @@ impl History {
                     self.add_gap(GapLine { why: why.to_owned(), at, samples });
                 }
             }
-            kind if REASONS.contains(&kind) => {
-                let reason = REASONS.into_iter().find(|reason| *reason == kind)?;
-                let total = self.oddities.entry(reason).or_default();
-                *total = total.saturating_add(number("samples").unwrap_or(0));
+            "finished" => self.finished = last_line(line),
+            "repaired" => self.repaired = last_line(line),
+            kind => {
+                if let Some(reason) = REASONS.into_iter().find(|reason| *reason == kind) {
+                    let total = self.oddities.entry(reason).or_default();
+                    *total = total.saturating_add(number("samples").unwrap_or(0));
+                }
             }
-            "finished" => self.finished = last_line(&line),
-            "repaired" => self.repaired = last_line(&line),
-            _ => {}
         }
-        Some(())
     }
 
     fn add_gap(&mut self, gap: GapLine) {
@@ -193,6 +191,35 @@ impl History {
             None => self.gaps.push(gap),
         }
     }
+}
+
+/// Writes the whole lines of a journal, and nothing else of it.
+pub fn copy_whole_lines(from: File, mut to: impl Write) -> io::Result<()> {
+    each_line(from, |line| match fact(line) {
+        Some(_) => to.write_all(line),
+        None => Ok(()),
+    })
+}
+
+/// In pieces of at most [`LINE_LIMIT`].
+fn each_line(file: File, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if reader.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        take(&line)?;
+    }
+}
+
+/// What a whole line says. Without its newline the line is torn, even when it happens to be JSON.
+fn fact(line: &[u8]) -> Option<Value> {
+    let line = line.strip_suffix(b"\n")?;
+    let fact: Value = serde_json::from_slice(line).ok()?;
+    fact.get("type")?.as_str()?;
+    Some(fact)
 }
 
 fn in_ms(samples: u64, rate_hz: u32) -> u64 {

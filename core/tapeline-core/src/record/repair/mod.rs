@@ -12,7 +12,7 @@ mod rest;
 mod tracks;
 mod wav;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -269,11 +269,15 @@ fn hash_anew<'a>(
     Ok((hex(&whole.finalize()), NewBlocks { folder, file }))
 }
 
-/// Cuts a torn last line and says in the journal what was done.
+/// Takes out of the journal what is no line of it and says there what was done.
 fn note_repair(path: &Path, history: &History, mended: &Mended, sha256: &str) -> io::Result<()> {
+    if history.has_holes {
+        write_anew(path)?;
+    }
     let file =
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    file.set_len(history.sound_bytes)?;
+    let sound_bytes = if history.has_holes { file.metadata()?.len() } else { history.sound_bytes };
+    file.set_len(sound_bytes)?;
     let mut lines = history.news().to_vec();
     lines.push(json!({
         "type": "repaired",
@@ -284,6 +288,16 @@ fn note_repair(path: &Path, history: &History, mended: &Mended, sha256: &str) ->
         "patched_bytes": mended.patched_bytes,
     }));
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    file.write_all_at(text.as_bytes(), history.sound_bytes)?;
+    file.write_all_at(text.as_bytes(), sound_bytes)?;
     file.sync_data()
+}
+
+/// The journal's whole lines under its name; a crash on the way leaves it as it was.
+fn write_anew(path: &Path) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut out = BufWriter::new(file);
+    history::copy_whole_lines(File::open(path)?, &mut out)?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()?;
+    fs::rename(&new, path)
 }
