@@ -161,7 +161,8 @@ async def test_a_recorded_room_that_its_last_member_leaves(stage: Stage) -> None
     await stage.engine.close_room(room)
     (finished,) = await story.next(1)
 
-    assert ended == CallEnded(leg=leg, by="remote_bye", sip_status=200)
+    assert isinstance(ended, CallEnded)
+    assert (ended.leg, ended.by, ended.sip_status) == (leg, "remote_bye", 200)
     assert isinstance(left, ParticipantLeft)
     assert empty == RoomEmpty(room=room)
     assert isinstance(finished, RecordingFinished)

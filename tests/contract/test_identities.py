@@ -40,7 +40,7 @@ def endpoint(username: str = "alice", account_id: AccountId = ACCOUNT_ID) -> End
         account_id=account_id,
         username=username,
         realm="home",
-        hashes=hash_password(username, "home", "secret"),
+        hashes=hash_password(username, "home", "open sesame"),
         application_id=ApplicationId("1" * 17),
         caller="+4930123456",
         created_at_ms=EpochMs(1),
@@ -158,8 +158,8 @@ async def test_an_endpoint_s_row_holds_no_password(store: SqlStore, tmp_path: Pa
     await store.close()
 
     assert is_in_files(b"alice", tmp_path)
-    assert not is_in_files(b"secret", tmp_path)
-    assert "secret" not in repr(endpoint())
+    assert not is_in_files(b"open sesame", tmp_path)
+    assert "open sesame" not in repr(endpoint())
     assert endpoint().hashes.md5 not in repr(endpoint())
 
 
