@@ -121,7 +121,7 @@ async def test_a_phone_that_nobody_answers_stops_ringing(line: Line) -> None:
     [
         DialSpec(uri="tel:+4930", caller="1"),
         DialSpec(uri="sip:bob@h\r\nX: y", caller="1"),
-        DialSpec(uri="sip:bob@h;transport=tls", caller="1"),
+        DialSpec(uri="sip:bob@h;transport=sctp", caller="1"),
         DialSpec(uri="sip:bob@h", caller="1\r\nVia: x"),
         DialSpec(uri="sip:bob@h", caller="1", headers=[("Via", "x")]),
     ],

@@ -217,10 +217,14 @@ async def test_a_conference_hears_a_file_and_is_told(desk: Desk) -> None:
     await desk.ask(actions.join, made.data.id, call_control_id=guest_id)
 
     await desk.ask(actions.play, made.data.id, audio_url=url)
-    ended = await desk.event("conference.playback.ended")
+    ended = await desk.event(
+        "conference.playback.ended", lambda p: p["conference_id"] == made.data.id
+    )
     await asyncio.sleep(0.3)  # a pause that tells one tone from two
     await desk.ask(actions.play, made.data.id, audio_url=url, call_control_ids=[guest_id])
-    own = await desk.event("conference.participant.playback.ended")
+    own = await desk.event(
+        "conference.participant.playback.ended", lambda p: p["conference_id"] == made.data.id
+    )
     await asyncio.sleep(0.3)
     heard = [len(heard_of(each, FILE_HZ)) for each in (host, guest)]
     await desk.ask(actions.end_conference, made.data.id)

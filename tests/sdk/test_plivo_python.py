@@ -436,7 +436,7 @@ async def test_a_second_start_and_a_stop_without_one(site: Site, client: Any) ->
         (
             lambda c: c.calls.create("15551230000", "15551230001", "https://h/a"),
             ValidationError,
-            "sip: address",
+            "SIP address",
         ),
     ],
 )

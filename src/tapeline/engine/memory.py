@@ -506,6 +506,8 @@ class MemoryEngine:
 
     async def watch(self, trunk: str, uris: Sequence[str], *, every_s: int) -> None:
         self._take("watch", trunk=trunk, uris=uris, every_s=every_s)
+        if not 2 <= every_s <= 3_600:  # noqa: PLR2004 as the core has it
+            raise Invalid(field="every_s", value=every_s, expected="2 to 3600")
         self.watched.pop(trunk, None)
         if uris:
             self.watched[trunk] = list(uris)

@@ -94,7 +94,7 @@ async def remove_trunk(parts: Parts, command: RemoveTrunk) -> Done:
     if parts.trunks.is_kept and removed.registers:
         await parts.engine.unregister(removed.id)
     if parts.trunks.is_kept and removed.targets and removed.watch_every_s:
-        await parts.engine.watch(removed.id, (), every_s=0)
+        await parts.engine.watch(removed.id, (), every_s=removed.watch_every_s)
     parts.trunks.forget(removed.id)
     return Done()
 
