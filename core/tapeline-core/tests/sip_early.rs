@@ -210,7 +210,8 @@ fn after_the_prack_another_offer_may_come_before_the_answer() {
 #[test]
 fn a_reliable_response_that_nobody_acknowledges_ends_the_call() {
     let mut config = config();
-    config.limits.t1 = Duration::from_millis(15);
+    // The seventh copy leaves one T1 before the end: a busy machine must not be later than that.
+    config.limits.t1 = Duration::from_millis(75);
     let mut node = Node::with(config, 4);
     let (phone, leg) = call(&mut node, "Supported: 100rel\r\n", SDP);
     node.command(SipCommand::Progress { leg }).unwrap();
@@ -225,8 +226,7 @@ fn a_reliable_response_that_nobody_acknowledges_ends_the_call() {
         }
     };
     assert_eq!(refused, 504);
-    // The seventh is due one T1 before the end: a busy machine may be past it.
-    assert!((5..=7).contains(&copies), "{copies} copies");
+    assert_eq!(copies, 7);
     assert_eq!(node.ended(leg), (EndedBy::NoAck, 504));
     node.event(|event| match event {
         Event::CommandFailed { command, .. } => (*command == waits).then_some(()),

@@ -1,5 +1,7 @@
 //! What everything on the SIP thread shares: tables, endpoint, and the ways in.
 
+mod judge;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -12,11 +14,11 @@ use rsipstack::EndpointBuilder;
 use rsipstack::sip::{Header, HeadersExt, Method, Request, SipMessage, StatusCode};
 use rsipstack::transaction::TransactionReceiver;
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
-use rsipstack::transaction::key::TransactionKey;
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use self::judge::Verdict;
 use crate::boundary::command::{CommandId, SipCommand};
 use crate::boundary::counters::Counters;
 use crate::boundary::event::{EndedBy, Event};
@@ -27,18 +29,18 @@ use crate::media::command::{MediaCommand, MediaHandle};
 use crate::sip::config::{Limits, SipConfig};
 use crate::sip::dialog::{Incoming, Input, LegRecord, Phase};
 use crate::sip::dialog::{allow, arrive, dial, refuse, retry_after};
-use crate::sip::digest::{Proof, Verifier};
+use crate::sip::digest::Verifier;
 use crate::sip::gate::Gate;
 use crate::sip::guard::guarded;
 use crate::sip::handle::LegStatsTable;
 use crate::sip::registrar::{self, Bindings, Moment};
 use crate::sip::resolve::Resolver;
-use crate::sip::strikes::{STRANGER, WRONG_ANSWER};
+use crate::sip::strikes::STRANGER;
 use crate::sip::tables::{OurInvite, Tables};
 use crate::sip::trace::Trace;
 use crate::sip::transport::{Line, Lines, Tls};
 use crate::sip::trunks::Trunks;
-use crate::sip::wire::{self, ALLOW, Admission, Head, TagMaker, stateless, supported, tag};
+use crate::sip::wire::{self, ALLOW, Admission, TagMaker, stateless, supported, tag};
 use crate::sys::undelivered::Undelivered;
 
 /// Everything of one incarnation of the thread.
@@ -75,21 +77,6 @@ pub(super) struct Stack {
     /// BYEs of ours that wait for an answer.
     closing: Cell<usize>,
     pub changed: Notify,
-}
-
-/// What becomes of a request that can be read.
-enum Verdict {
-    /// `owner`: of what it asks for, when it is new.
-    Take {
-        owner: String,
-    },
-    Drop,
-    /// Without a transaction: one reply per datagram, nothing kept, nothing repeated.
-    Refuse(u16),
-    /// 401, the same way.
-    Challenge {
-        is_stale: bool,
-    },
 }
 
 /// Held while a BYE of ours waits for its answer.
@@ -437,103 +424,6 @@ impl Stack {
                 }
             }
         });
-    }
-
-    fn judge(
-        &self,
-        request: &Request,
-        key: &TransactionKey,
-        head: &Head,
-        source: SocketAddr,
-        is_known: bool,
-    ) -> Verdict {
-        let now = Instant::now();
-        let endpoint = self.endpoint();
-        let has_transaction = endpoint.transactions.get(key).is_some()
-            || endpoint.finished_transactions.get(key).is_some();
-        let is_new = to_tag(request).is_none() && !has_transaction;
-        if is_known && is_new && !self.gate.borrow_mut().charge(source.ip(), now) {
-            // A live call's Call-ID is no pass for other requests.
-            Counters::add(&self.counters.sip_rate_limited, 1);
-            return Verdict::Drop;
-        }
-        let owner = self.gate.borrow().owner(source.ip()).map(str::to_owned);
-        let owner = match (owner, request.method) {
-            // Who registers is an endpoint, wherever it is.
-            (by_address, Method::Register) if is_new => {
-                if self.verifier.borrow().is_empty() && by_address.is_some() {
-                    return Verdict::Refuse(405);
-                }
-                match self.identify(request, head, source) {
-                    Ok(owner) => owner,
-                    Err(verdict) => return verdict,
-                }
-            }
-            (Some(owner), _) => owner,
-            (None, _) if !is_new && (is_known || has_transaction) => String::new(),
-            (None, Method::Invite) if is_new => match self.identify(request, head, source) {
-                Ok(owner) => owner,
-                Err(verdict) => return verdict,
-            },
-            // A phone of ours asks whether its way to us is open, or the supervisor does.
-            (None, Method::Options)
-                if self.bindings.borrow().is_source(source) || self.probes.contains(&source) =>
-            {
-                String::new()
-            }
-            (None, _) => {
-                self.strike(source, STRANGER, now);
-                return Verdict::Drop;
-            }
-        };
-        let gate = self.gate.borrow();
-        let is_full = !gate.takes_calls() || self.is_full();
-        match request.method {
-            Method::Invite if is_new && is_full => Verdict::Refuse(503),
-            // rsipstack's own 481 has no To tag.
-            Method::Cancel if is_new => Verdict::Refuse(481),
-            _ => Verdict::Take { owner },
-        }
-    }
-
-    /// Whose request it is by its digest, or what is said to a stranger.
-    fn identify(
-        &self,
-        request: &Request,
-        head: &Head,
-        source: SocketAddr,
-    ) -> Result<String, Verdict> {
-        let now = Instant::now();
-        let mut verifier = self.verifier.borrow_mut();
-        if verifier.is_empty() {
-            self.strike(source, STRANGER, now);
-            let is_invite = request.method == Method::Invite;
-            return Err(if is_invite { Verdict::Refuse(403) } else { Verdict::Drop });
-        }
-        let (method, uri) = (request.method.to_string(), request.uri.to_string());
-        match verifier.verify(&method, &uri, head.all("Authorization"), now) {
-            Proof::Of(owner) => {
-                self.gate.borrow_mut().forgive(source.ip(), STRANGER);
-                Ok(owner)
-            }
-            Proof::Stale => Err(Verdict::Challenge { is_stale: true }),
-            Proof::Missing => {
-                self.gate.borrow_mut().strike(source.ip(), STRANGER, now);
-                Err(Verdict::Challenge { is_stale: false })
-            }
-            Proof::Wrong { is_answer } => {
-                Counters::add(&self.counters.sip_wrong_digest, 1);
-                let points = if is_answer { WRONG_ANSWER } else { STRANGER };
-                self.gate.borrow_mut().strike(source.ip(), points, now);
-                Err(Verdict::Challenge { is_stale: false })
-            }
-        }
-    }
-
-    /// A request of nobody's, which is not answered or with 403.
-    fn strike(&self, source: SocketAddr, points: u32, now: Instant) {
-        Counters::add(&self.counters.sip_refused_source, 1);
-        self.gate.borrow_mut().strike(source.ip(), points, now);
     }
 
     /// The ACK of a dialog whose line is over comes by the peer's new one; its other requests are
